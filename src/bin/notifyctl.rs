@@ -1,0 +1,3 @@
+//! The program `notifyctl` (see notifyctl(8)).
+
+fn main() {}

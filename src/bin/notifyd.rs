@@ -1,0 +1,3 @@
+//! The program `notifyd` (see notifyd(8)).
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The program `notifytest` (see notifytest(8)).
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Room `ctl` (see the map in the crate's documentation).

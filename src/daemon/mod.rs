@@ -1,0 +1,1 @@
+//! Room `daemon` (see the map in the crate's documentation).

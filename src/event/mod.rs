@@ -1,0 +1,1 @@
+//! Room `event` (see the map in the crate's documentation).

@@ -1,0 +1,41 @@
+//! cyrus-notifyd: the notification daemon that Cyrus IMAP should have shipped.
+//!
+//! # The data's way
+//!
+//! ```text
+//!    fd 4 from master, or notifysocket
+//!             |  datagram: peeked, not yet taken      |  dlist connection
+//!   intake    decode -- bad --> one warning, counted, next
+//!             |  Notification + sender's uid and pid
+//!   route     -> the methods that get it (pure)
+//!             |  immediate methods (null, log): done here, no disk  |  the rest: one delivery per method
+//!   spool     one transaction per batch
+//!             |  now consume the batch from the kernel / answer OK to dlist
+//!   dispatch  due deliveries, a permit of that method, a time limit
+//!             |  Method::deliver -> Delivered | Temporary(why) | Permanent(why)
+//!   retry     verdict: done, again at t, give up (pure)
+//!             v
+//!   spool     settle
+//! ```
+//!
+//! # The house
+//!
+//! Arrows only go down; `tests/floors.rs` reads the `use` lines and holds it.
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 3 | the programs in `src/bin`: arguments, library, exit code |
+//! | 2 | [`daemon`] the running service, [`ctl`] the operator's hand |
+//! | 1 | [`method`] how a notification is delivered |
+//! | 0 | [`wire`] [`event`] [`config`] [`spool`] [`mail`] [`system`]: each knows only itself |
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod ctl;
+pub mod daemon;
+pub mod event;
+pub mod mail;
+pub mod method;
+pub mod spool;
+pub mod system;
+pub mod wire;

@@ -1,0 +1,1 @@
+//! Room `mail` (see the map in the crate's documentation).

@@ -1,0 +1,78 @@
+//! How a notification is delivered: the trait [`Method`], what it answers
+//! ([`Outcome`]), and the registry ([`METHODS`]).
+//!
+//! A method is one file in this folder with a `pub(super) const KIND: Kind`, and one word in
+//! the registry below. The man page's list, `notifyd -m NAME` and the checks follow from it.
+
+use crate::config::Settings;
+use crate::system::cancel::Cancel;
+use crate::wire::Notification;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+/// One notification owed to one method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Identifies the delivery in the spool and in the log: microseconds since 1970 when it was
+    /// received, made unique. Stays the same over all attempts.
+    pub id: i64,
+    /// When it was received.
+    pub received: SystemTime,
+    /// What Cyrus sent.
+    pub notification: Notification,
+    /// Our own link to (or copy of) the staged message that `notification.fname` names, when
+    /// the method asked for it ([`Kind::wants_message`]) and it was still there.
+    pub message_file: Option<PathBuf>,
+}
+
+/// How an attempt ended. The text says why, for the log and the operator: one line, no secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done; the text says what took it ("exit 0").
+    Delivered(String),
+    /// Not now; worth another attempt.
+    Temporary(String),
+    /// Never; another attempt cannot help.
+    Permanent(String),
+}
+
+/// Delivers notifications in one way. An implementation reports and nothing else: it
+/// never retries, never sleeps to wait for better times, and returns soon after the
+/// time limit has passed or `cancel` was raised (as [`Outcome::Temporary`]).
+pub trait Method: Send + Sync {
+    /// Makes one attempt, in at most `limit`.
+    fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome;
+}
+
+/// A kind of method: what the registry knows before any instance exists.
+pub struct Kind {
+    /// The name in Cyrus' configuration and on the wire; compared without case.
+    pub name: &'static str,
+    /// One line for the operator.
+    pub about: &'static str,
+    /// True when it is done at intake, without the spool: it cannot fail in a way that a second try would mend.
+    pub immediate: bool,
+    /// True when the staged message shall be kept for it.
+    pub wants_message: bool,
+    /// How many deliveries may be under way at once.
+    pub permits: usize,
+    /// Time limit of one attempt.
+    pub timeout: Duration,
+    /// Makes an instance. It never fails: what is missing in the settings is the outcome of each attempt.
+    pub build: fn(&Settings) -> Box<dyn Method>,
+}
+
+macro_rules! registry {
+    ($($name:ident)*) => {
+        $(mod $name;)*
+        /// Every method there is, in the order of the manual.
+        pub static METHODS: &[Kind] = &[$($name::KIND),*];
+    };
+}
+
+registry! { null }
+
+/// The method of that name, compared without case as Cyrus does (`strcasecmp`).
+pub fn find(name: &[u8]) -> Option<&'static Kind> {
+    METHODS.iter().find(|kind| kind.name.as_bytes().eq_ignore_ascii_case(name))
+}

@@ -1,0 +1,1 @@
+//! Room `spool` (see the map in the crate's documentation).

@@ -1,0 +1,34 @@
+//! A flag that one thread raises and that others can wait for in `poll(2)`.
+
+use rustix::event::{EventfdFlags, eventfd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Raised once, never lowered. Its descriptor becomes readable when raised, so that a
+/// thread that waits in `poll(2)` for a child or a socket notices at once.
+#[derive(Debug)]
+pub struct Cancel {
+    event: OwnedFd,
+}
+
+impl Cancel {
+    /// A flag that is not raised.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left.
+    pub fn new() -> io::Result<Cancel> {
+        Ok(Cancel { event: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
+    }
+
+    /// Raises it.
+    pub fn raise(&self) {
+        // Only an overflow of the counter could fail, and then it is raised already.
+        let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+    }
+}
+
+impl AsFd for Cancel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+}

@@ -1,0 +1,1 @@
+//! The datagram form (written in the next change).

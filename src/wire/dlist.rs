@@ -1,0 +1,1 @@
+//! The dlist form (written in the next change).

@@ -1,3 +1,31 @@
 //! Everything the daemon asks of the operating system and of Cyrus' master.
 
 pub mod cancel;
+pub mod command;
+pub mod lock;
+pub mod master;
+pub mod signal;
+pub mod socket;
+pub mod syslog;
+pub mod systemd;
+pub mod user;
+
+use std::io;
+use std::thread::{Builder, JoinHandle};
+
+/// Stack of our threads, in bytes: none recurses deeply, and an idle daemon should be small.
+const STACK: usize = 512 * 1024;
+
+/// Starts a named thread.
+///
+/// # Errors
+/// When the system has no thread left.
+pub fn thread<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    Builder::new()
+        .name(name.to_owned())
+        .stack_size(STACK)
+        .spawn(body)
+}

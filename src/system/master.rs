@@ -1,0 +1,92 @@
+//! Cyrus master's protocol, the service's side (`master/service.h`, `master/service.c`).
+//!
+//! Master starts us with the status pipe on descriptor 3 and the service's socket on 4,
+//! `CYRUS_SERVICE` and `CYRUS_ID` in the environment. We tell it our state by messages of two
+//! native ints, `{message, pid}`. The pipe is written without blocking: a master that does not
+//! read must not hold us up.
+
+use super::socket;
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// Descriptor of the status pipe.
+const STATUS_FD: i32 = 3;
+/// Descriptor of the service's socket.
+const LISTEN_FD: i32 = 4;
+
+/// What we say to master (`master/service.h`, `MASTER_SERVICE_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Ready for the next connection.
+    Available = 1,
+    /// Busy; master may start another process.
+    Unavailable = 2,
+    /// Serving one connection.
+    Connection = 3,
+    /// Serving one connection more, still ready for others.
+    ConnectionMulti = 4,
+}
+
+/// Our line to master.
+#[derive(Debug)]
+pub struct Master {
+    status: OwnedFd,
+}
+
+/// Takes over what master left us: the line to it, and the service's socket.
+///
+/// # Errors
+/// When one of the two descriptors is not there.
+pub fn adopt() -> io::Result<(Master, OwnedFd)> {
+    let status = named(
+        socket::adopt(STATUS_FD),
+        "descriptor 3 (master's status pipe)",
+    )?;
+    let listen = named(
+        socket::adopt(LISTEN_FD),
+        "descriptor 4 (the service's socket)",
+    )?;
+    rustix::io::ioctl_fionbio(&status, true)?;
+    Ok((Master { status }, listen))
+}
+
+fn named(result: io::Result<OwnedFd>, what: &str) -> io::Result<OwnedFd> {
+    result.map_err(|error| io::Error::new(error.kind(), format!("{what}: {error}")))
+}
+
+impl Master {
+    /// Tells master our state. A pipe that is full or closed is no reason to stop serving:
+    /// the error is only worth a line in the log.
+    ///
+    /// # Errors
+    /// When the message could not be written.
+    pub fn tell(&self, state: State) -> io::Result<()> {
+        let mut message = [0u8; 8];
+        message[..4].copy_from_slice(&(state as i32).to_ne_bytes());
+        message[4..].copy_from_slice(
+            &rustix::process::getpid()
+                .as_raw_nonzero()
+                .get()
+                .to_ne_bytes(),
+        );
+        rustix::io::write(&self.status, &message)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_two_ints() {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        Master { status: write }
+            .tell(State::ConnectionMulti)
+            .unwrap();
+        let mut bytes = [0u8; 16];
+        assert_eq!(rustix::io::read(&read, &mut bytes).unwrap(), 8);
+        assert_eq!(bytes[..4], 4i32.to_ne_bytes());
+        assert_eq!(bytes[4..8], std::process::id().to_ne_bytes());
+    }
+}

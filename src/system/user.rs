@@ -1,0 +1,30 @@
+//! Who we are: the daemon never runs as root, it becomes the Cyrus user first (`lib/util.c`, `become_cyrus`).
+
+use nix::unistd::{Uid, User, initgroups, setgid, setuid};
+use std::ffi::CString;
+use std::io;
+
+/// Becomes `name`, with its groups, when we are root; does nothing when we are anybody else.
+/// To be called before anything is opened and before any thread is started.
+///
+/// # Errors
+/// One line that says what failed.
+pub fn become_user(name: &str) -> io::Result<()> {
+    if !Uid::effective().is_root() {
+        return Ok(());
+    }
+    let failed = |what: &str, error: nix::Error| {
+        io::Error::other(format!("cannot become user {name}: {what}: {error}"))
+    };
+    let user = User::from_name(name).map_err(|e| failed("look-up", e))?;
+    let user = user.ok_or_else(|| io::Error::other(format!("no such user: {name}")))?;
+    if user.uid.is_root() {
+        return Err(io::Error::other(format!(
+            "must not run as root: the Cyrus user {name} has uid 0"
+        )));
+    }
+    let text = CString::new(name).map_err(io::Error::other)?;
+    initgroups(&text, user.gid).map_err(|e| failed("initgroups", e))?;
+    setgid(user.gid).map_err(|e| failed("setgid", e))?;
+    setuid(user.uid).map_err(|e| failed("setuid", e))
+}

@@ -1,1 +1,397 @@
-//! Room `spool` (see the map in the crate's documentation).
+//! Deliveries that are still owed, kept on disk. The spool knows bytes and due times, not events.
+//!
+//! A folder (mode 0700) with `spool.db` (SQLite, WAL, mode 0600), `files/` (links to staged
+//! messages) and `lock`. One row is one delivery to one method; see [`db`] for the
+//! table. A row lives until its delivery is done, or is kept as `failed` for a week.
+//!
+//! States are Postfix's: `incoming` (never tried), `active` (being tried), `deferred` (to be tried
+//! again when due), `hold` (the operator's), `failed`.
+//!
+//! When the disk cannot be written, new rows go to a second, bounded table in memory, and move to the disk
+//! as soon as it takes them: intake goes on. A commit survives the death of the process at
+//! once, and a power cut after at most [`sync::EVERY`]; see [`sync`].
+
+pub mod db;
+pub mod files;
+pub mod sync;
+mod turn;
+
+use db::Db;
+use log::{error, info, warn};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use turn::Turns;
+
+pub use db::{NewRow, Row, Settlement};
+
+/// Most bytes on disk before new rows are refused.
+const MAX_BYTES: u64 = 4 << 30;
+/// Most bytes in memory while the disk cannot be written.
+const MAX_MEMORY: u64 = 32 << 20;
+/// How long a disk that refused is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A time in microseconds since 1970.
+pub type Micros = i64;
+
+/// The time now.
+pub fn now() -> Micros {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
+}
+
+/// The text form of a delivery's id, for the log and the operator.
+pub fn id_text(id: i64) -> String {
+    format!("{id:X}")
+}
+
+/// What became of rows that were to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// They are in the spool file.
+    Disk,
+    /// They are in memory: the disk refuses.
+    Memory,
+    /// They are nowhere: there is no room.
+    Dropped,
+}
+
+/// The spool of this process.
+pub struct Spool {
+    folder: PathBuf,
+    disk: Turns<Db>,
+    memory: Mutex<Memory>,
+    last_id: AtomicI64,
+    /// Rows dropped for want of room since the start.
+    dropped: AtomicU64,
+}
+
+struct Memory {
+    db: Db,
+    /// Since when the disk refuses; `None` when all is well.
+    refuses: Option<Refusal>,
+}
+
+struct Refusal {
+    retry: Instant,
+}
+
+impl Spool {
+    /// Opens the spool in `folder`, makes it when it is not there, and sets every `active` row
+    /// back to due: who holds the lock knows that its owner is dead. A file that is no spool or is corrupt is kept
+    /// aside and a new one begun.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the file not be opened.
+    pub fn open(folder: &Path) -> io::Result<Spool> {
+        files::make_folders(folder)?;
+        let disk = Db::open(&folder.join("spool.db"))?;
+        let recovered = disk.recover().map_err(io::Error::other)?;
+        if recovered > 0 {
+            info!(
+                "spool: {recovered} deliveries were under way when the last process ended; they are due again"
+            );
+        }
+        let last = disk.last_id().map_err(io::Error::other)?;
+        files::remove_orphans(folder, |name| disk.names_file(name).unwrap_or(true))?;
+        Ok(Spool {
+            folder: folder.to_owned(),
+            disk: Turns::new(disk),
+            memory: Mutex::new(Memory {
+                db: Db::memory().map_err(io::Error::other)?,
+                refuses: None,
+            }),
+            last_id: AtomicI64::new(last),
+            dropped: AtomicU64::new(0),
+        })
+    }
+
+    /// Where the spool is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// An id for a row received at `received`: that time, or the next free number.
+    pub fn new_id(&self, received: Micros) -> i64 {
+        let next = |last: i64| Some(received.max(last + 1));
+        match self
+            .last_id
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+        {
+            Ok(last) | Err(last) => received.max(last + 1),
+        }
+    }
+
+    /// Keeps `rows`, all or none of them, in one transaction.
+    pub fn commit(&self, rows: &[NewRow]) -> Kept {
+        if rows.is_empty() {
+            return Kept::Disk;
+        }
+        let mut memory = self.memory();
+        if memory.refuses.is_none() {
+            match self.disk.first().commit(rows, MAX_BYTES) {
+                Ok(true) => return Kept::Disk,
+                Ok(false) => return self.drop_rows(rows, "the spool is full"),
+                Err(error) => {
+                    error!(
+                        "spool: cannot write: {error}; keeping new deliveries in memory until it can"
+                    );
+                    memory.refuses = Some(Refusal {
+                        retry: Instant::now() + RETRY,
+                    });
+                }
+            }
+        }
+        match memory.db.commit(rows, MAX_MEMORY) {
+            Ok(true) => Kept::Memory,
+            _ => self.drop_rows(rows, "the disk refuses and memory is full"),
+        }
+    }
+
+    fn drop_rows(&self, rows: &[NewRow], why: &str) -> Kept {
+        let before = self.dropped.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        // Loud, but not as loud as the flood that filled the spool.
+        if before == 0 || before / 1000 != (before + rows.len() as u64) / 1000 {
+            error!(
+                "spool: {why}: {} deliveries dropped so far",
+                before + rows.len() as u64
+            );
+        }
+        Kept::Dropped
+    }
+
+    /// Rows dropped for want of room since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Takes up to `most` rows of `method` that are due at `now`, oldest due first; they are `active` then.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn claim(&self, method: &str, now: Micros, most: usize) -> rusqlite::Result<Vec<Row>> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let mut rows = {
+            let memory = self.memory();
+            if memory.refuses.is_some() {
+                memory.db.claim(method, now, most)?
+            } else {
+                Vec::new()
+            }
+        };
+        if rows.len() < most {
+            match self.disk.later().claim(method, now, most - rows.len()) {
+                Ok(more) => rows.extend(more),
+                Err(error) if rows.is_empty() => return Err(error),
+                Err(_) => {} // what memory gave is claimed already
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Writes down how attempts ended. Rows that are done are gone, and so are their files.
+    ///
+    /// # Errors
+    /// When the disk refuses: the rows on disk are not settled then, and the call must be repeated
+    /// for them. Those in memory are; settling them again has no effect.
+    pub fn settle(&self, settlements: &[Settlement]) -> rusqlite::Result<()> {
+        if settlements.is_empty() {
+            return Ok(());
+        }
+        let mut on_disk = settlements.to_vec();
+        let mut files = self.settle_in_memory(&mut on_disk)?;
+        if !on_disk.is_empty() {
+            files.extend(self.disk.later().settle(&on_disk)?);
+        }
+        for name in files {
+            files::remove(&self.folder, &name);
+        }
+        Ok(())
+    }
+
+    /// Settles those that are in memory and takes them out of `settlements`.
+    fn settle_in_memory(&self, settlements: &mut Vec<Settlement>) -> rusqlite::Result<Vec<String>> {
+        let memory = self.memory();
+        if memory.refuses.is_none() {
+            return Ok(Vec::new());
+        }
+        let is_here = |settlement: &Settlement| memory.db.has(settlement.id()).unwrap_or(false);
+        let (here, on_disk) = settlements.drain(..).partition(is_here);
+        *settlements = on_disk;
+        let here: Vec<Settlement> = here;
+        memory.db.settle(&here)
+    }
+
+    /// When the next row of `method` is due.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn next_due(&self, method: &str) -> rusqlite::Result<Option<Micros>> {
+        let in_memory = self.memory().db.next_due(method)?;
+        let on_disk = self.disk.later().next_due(method)?;
+        Ok(in_memory.into_iter().chain(on_disk).min())
+    }
+
+    /// Moves rows from memory to a disk that takes them again. To be called now and then; true when
+    /// all is well.
+    pub fn mend(&self) -> bool {
+        let mut memory = self.memory();
+        let Some(refusal) = &mut memory.refuses else {
+            return true;
+        };
+        if Instant::now() < refusal.retry {
+            return false;
+        }
+        refusal.retry = Instant::now() + RETRY;
+        match Self::move_to_disk(&memory.db, &self.disk) {
+            Ok(moved) => {
+                warn!("spool: can be written again; {moved} deliveries moved from memory to disk");
+                memory.refuses = None;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn move_to_disk(memory: &Db, disk: &Turns<Db>) -> rusqlite::Result<usize> {
+        let mut moved = 0;
+        loop {
+            let rows = memory.oldest(64)?;
+            if rows.is_empty() {
+                return Ok(moved);
+            }
+            disk.first().insert_rows(&rows)?;
+            memory.forget(&rows)?;
+            moved += rows.len();
+        }
+    }
+
+    /// Removes rows that failed before `before`.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn purge_failed(&self, before: Micros) -> rusqlite::Result<usize> {
+        let (count, files) = self.disk.later().purge_failed(before)?;
+        for name in files {
+            files::remove(&self.folder, &name);
+        }
+        Ok(count)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn row(spool: &Spool, method: &str) -> NewRow {
+        let received = now();
+        NewRow {
+            id: spool.new_id(received),
+            method: method.into(),
+            received,
+            uid: None,
+            file: None,
+            notification: vec![b'x'; 300],
+        }
+    }
+
+    #[test]
+    fn ids_are_unique_and_grow_whatever_the_clock_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&dir.path().join("s")).unwrap();
+        assert_eq!(spool.new_id(1000), 1000);
+        assert_eq!(spool.new_id(1000), 1001);
+        assert_eq!(spool.new_id(5), 1002);
+        assert_eq!(id_text(255), "FF");
+    }
+
+    #[test]
+    fn what_was_kept_is_there_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("s");
+        let spool = Spool::open(&folder).unwrap();
+        let rows = [row(&spool, "a"), row(&spool, "a")];
+        assert_eq!(spool.commit(&rows), Kept::Disk);
+        assert_eq!(spool.claim("a", now(), 1).unwrap().len(), 1);
+        drop(spool);
+        let spool = Spool::open(&folder).unwrap();
+        let claimed = spool.claim("a", now(), 10).unwrap();
+        assert_eq!(
+            claimed.into_iter().map(|r| r.kept).collect::<Vec<_>>(),
+            rows
+        );
+    }
+
+    /// A read-only data base stands for every disk that refuses.
+    #[test]
+    fn a_disk_that_refuses_costs_nothing_while_memory_lasts() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&dir.path().join("s")).unwrap();
+        let refuse = |on: bool| spool.disk.first().refuse_writes(on);
+        let before = row(&spool, "a");
+        assert_eq!(spool.commit(std::slice::from_ref(&before)), Kept::Disk);
+        refuse(true);
+        let during = row(&spool, "a");
+        assert_eq!(spool.commit(std::slice::from_ref(&during)), Kept::Memory);
+        assert!(spool.next_due("a").unwrap().is_some());
+        let claimed = spool.claim("a", now(), 1).unwrap();
+        assert_eq!(claimed[0].kept, during, "delivered from memory");
+        let later = row(&spool, "a");
+        assert_eq!(spool.commit(std::slice::from_ref(&later)), Kept::Memory);
+        refuse(false);
+        let limit = Instant::now() + Duration::from_secs(30);
+        while !spool.mend() {
+            assert!(Instant::now() < limit);
+            std::thread::yield_now();
+        }
+        spool.settle(&[Settlement::Done(during.id)]).unwrap();
+        let rest: Vec<_> = spool
+            .claim("a", now(), 9)
+            .unwrap()
+            .into_iter()
+            .map(|r| r.kept)
+            .collect();
+        assert_eq!(rest, [before, later]);
+        let after = row(&spool, "a");
+        assert_eq!(spool.commit(&[after]), Kept::Disk);
+    }
+
+    #[test]
+    fn the_housekeeper_keeps_the_log_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
+        let weak = Arc::downgrade(&spool);
+        let house = std::thread::spawn(move || sync::keep_house(&weak));
+        let limit = Instant::now() + Duration::from_secs(60);
+        let mut longest = 0;
+        loop {
+            let rows: Vec<_> = (0..64).map(|_| row(&spool, "a")).collect();
+            assert_eq!(spool.commit(&rows), Kept::Disk);
+            let length = std::fs::metadata(dir.path().join("s/spool.db-wal"))
+                .unwrap()
+                .len();
+            let main = std::fs::metadata(dir.path().join("s/spool.db"))
+                .unwrap()
+                .len();
+            longest = longest.max(length);
+            if main > 8 << 20 {
+                break; // the log was moved into the file while we wrote
+            }
+            assert!(Instant::now() < limit && length < 256 << 20);
+        }
+        drop(spool);
+        house.join().unwrap();
+    }
+}

@@ -1,0 +1,619 @@
+//! One SQLite file of deliveries. Plain operations on the table; what to do when they fail is
+//! the [`Spool`](super::Spool)'s business.
+
+use super::Micros;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, Transaction, params};
+use std::cell::Cell;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// Version of the table's form, in `PRAGMA user_version`.
+const VERSION: i64 = 1;
+/// How many commits may pass between two looks at the file's size.
+const SIZE_EVERY: u32 = 64;
+
+const SCHEMA: &str = "
+    CREATE TABLE delivery (
+        id           INTEGER PRIMARY KEY,
+        method       TEXT    NOT NULL,
+        state        TEXT    NOT NULL,
+        due          INTEGER NOT NULL,
+        received     INTEGER NOT NULL,
+        attempts     INTEGER NOT NULL,
+        uid          INTEGER,
+        file         TEXT,
+        error        TEXT,
+        notification BLOB    NOT NULL
+    ) STRICT;
+    CREATE INDEX delivery_due ON delivery (method, due, id) WHERE state IN ('incoming', 'deferred');
+    CREATE INDEX delivery_active ON delivery (id) WHERE state = 'active';
+    CREATE INDEX delivery_failed ON delivery (due) WHERE state = 'failed';
+    CREATE INDEX delivery_file ON delivery (file) WHERE file IS NOT NULL;
+";
+const COLUMNS: &str = "id, method, due, received, attempts, uid, file, error, notification";
+
+/// A delivery that is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRow {
+    /// Unique; from [`Spool::new_id`](super::Spool::new_id).
+    pub id: i64,
+    /// Name of the method that owes it.
+    pub method: String,
+    /// When it was received; it is due at once.
+    pub received: Micros,
+    /// Who sent it, when the kernel said so.
+    pub uid: Option<u32>,
+    /// Name of the kept staged message in `files/`.
+    pub file: Option<String>,
+    /// The notification, as a datagram.
+    pub notification: Vec<u8>,
+}
+
+/// A delivery that was claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What was kept.
+    pub kept: NewRow,
+    /// When it was due.
+    pub due: Micros,
+    /// Attempts so far, this one included.
+    pub attempts: u32,
+    /// How the last attempt failed.
+    pub error: Option<String>,
+}
+
+/// How an attempt ended, for the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// Nothing is owed any more.
+    Done(i64),
+    /// To be tried again at `due`, because of `error`.
+    Defer {
+        /// Which.
+        id: i64,
+        /// When.
+        due: Micros,
+        /// Why.
+        error: String,
+    },
+    /// Given up at `at`, because of `error`; kept for the operator.
+    Fail {
+        /// Which.
+        id: i64,
+        /// When it was given up.
+        at: Micros,
+        /// Why.
+        error: String,
+    },
+    /// The attempt was cut short by us: due at once, and not counted.
+    Release(i64),
+}
+
+/// An open spool file.
+pub struct Db {
+    connection: Connection,
+    until_size: Cell<u32>,
+    full: Cell<bool>,
+}
+
+impl Db {
+    /// Opens the file at `path`, or makes it. One that is no spool or is corrupt is renamed
+    /// (`.corrupt-TIME`), with a loud line, and a new one made.
+    ///
+    /// # Errors
+    /// When it cannot be opened for other reasons, or is of a newer form.
+    pub fn open(path: &Path) -> io::Result<Db> {
+        match Db::try_open(path) {
+            Err(error) if is_corrupt(&error) => {
+                let aside = path.with_extension(format!("db.corrupt-{}", super::now() / 1_000_000));
+                log::error!(
+                    "spool: {}: {error}; kept aside as {}, a new one is begun",
+                    path.display(),
+                    aside.display()
+                );
+                std::fs::rename(path, aside)?;
+                for suffix in ["-wal", "-shm"] {
+                    let mut name = path.as_os_str().to_owned();
+                    name.push(suffix);
+                    let _ = std::fs::remove_file(name); // belongs to the file put aside; mostly not there
+                }
+                Db::try_open(path).map_err(|error| named(path, &error))
+            }
+            other => other.map_err(|error| named(path, &error)),
+        }
+    }
+
+    /// A table in memory, gone with the process.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn memory() -> rusqlite::Result<Db> {
+        Db::prepare(Connection::open_in_memory()?)
+    }
+
+    fn try_open(path: &Path) -> rusqlite::Result<Db> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        // Before the first table, or it has no effect.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        let mode: String =
+            connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        if mode != "wal" {
+            let text = format!("cannot use write-ahead logging here (journal mode is {mode})");
+            return Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+                Some(text),
+            ));
+        }
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        // The housekeeper does it (see sync.rs); this is only for when it cannot.
+        connection.pragma_update(None, "wal_autocheckpoint", 32_768)?;
+        Db::prepare(connection)
+    }
+
+    fn prepare(connection: Connection) -> rusqlite::Result<Db> {
+        connection.set_prepared_statement_cache_capacity(32);
+        connection.pragma_update(None, "cache_size", -2000)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        match version {
+            0 => {
+                let create = connection.unchecked_transaction()?;
+                create.execute_batch(SCHEMA)?;
+                create.pragma_update(None, "user_version", VERSION)?;
+                create.commit()?;
+            }
+            VERSION => {}
+            newer => {
+                let text = format!(
+                    "form {newer} of the spool is newer than this program knows ({VERSION})"
+                );
+                return Err(rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR),
+                    Some(text),
+                ));
+            }
+        }
+        Ok(Db {
+            connection,
+            until_size: Cell::new(0),
+            full: Cell::new(false),
+        })
+    }
+
+    /// Sets every `active` row back to due; how many there were.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn recover(&self) -> rusqlite::Result<usize> {
+        self.connection.execute(
+            "UPDATE delivery SET state = 'deferred' WHERE state = 'active'",
+            [],
+        )
+    }
+
+    /// The largest id, 0 when empty.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn last_id(&self) -> rusqlite::Result<i64> {
+        self.connection
+            .query_row("SELECT coalesce(max(id), 0) FROM delivery", [], |row| {
+                row.get(0)
+            })
+    }
+
+    /// Whether a row names the kept message `name`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn names_file(&self, name: &str) -> rusqlite::Result<bool> {
+        names_file(&self.connection, name)
+    }
+
+    /// Keeps new rows in one transaction; false when that would exceed `max_bytes`.
+    ///
+    /// # Errors
+    /// When they cannot be written; none is kept then.
+    pub fn commit(&self, rows: &[NewRow], max_bytes: u64) -> rusqlite::Result<bool> {
+        if self.is_full(max_bytes)? {
+            return Ok(false);
+        }
+        let transaction = self.connection.unchecked_transaction()?;
+        {
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO delivery (id, method, state, due, received, attempts, uid, file, notification)
+                 VALUES (?1, ?2, 'incoming', ?3, ?3, 0, ?4, ?5, ?6)",
+            )?;
+            for row in rows {
+                insert.execute(params![
+                    row.id,
+                    row.method,
+                    row.received,
+                    row.uid,
+                    row.file,
+                    row.notification
+                ])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(true)
+    }
+
+    fn is_full(&self, max_bytes: u64) -> rusqlite::Result<bool> {
+        if self.until_size.get() == 0 {
+            let pragma = |name: &str| {
+                self.connection
+                    .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+            };
+            let used = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
+            self.full.set(u64::try_from(used).unwrap_or(0) >= max_bytes);
+            self.until_size.set(SIZE_EVERY);
+        }
+        self.until_size.set(self.until_size.get() - 1);
+        Ok(self.full.get())
+    }
+
+    /// Claims due rows: see [`Spool::claim`](super::Spool::claim).
+    ///
+    /// # Errors
+    /// When the file cannot be written; nothing is claimed then.
+    pub fn claim(&self, method: &str, now: Micros, most: usize) -> rusqlite::Result<Vec<Row>> {
+        let mut claim = self.connection.prepare_cached(&format!(
+            "UPDATE delivery SET state = 'active', attempts = attempts + 1 WHERE id IN (
+                 SELECT id FROM delivery INDEXED BY delivery_due
+                 WHERE method = ?1 AND state IN ('incoming', 'deferred') AND due <= ?2
+                 ORDER BY due, id LIMIT ?3)
+             RETURNING {COLUMNS}"
+        ))?;
+        let mut rows: Vec<Row> = claim
+            .query_map(params![method, now, most as i64], read_row)?
+            .collect::<rusqlite::Result<_>>()?;
+        rows.sort_by_key(|row| (row.due, row.kept.id));
+        Ok(rows)
+    }
+
+    /// Whether the row is here.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub fn has(&self, id: i64) -> rusqlite::Result<bool> {
+        self.connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM delivery WHERE id = ?1)")?
+            .query_row([id], |row| row.get(0))
+    }
+
+    /// Writes down how attempts ended, in one transaction; the names of kept messages that no row needs any more.
+    ///
+    /// # Errors
+    /// When the file cannot be written; nothing is settled then.
+    pub fn settle(&self, settlements: &[Settlement]) -> rusqlite::Result<Vec<String>> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let mut files = Vec::new();
+        for settlement in settlements {
+            settle_one(&transaction, settlement, &mut files)?;
+        }
+        files.retain(|name| !names_file(&transaction, name).unwrap_or(true));
+        transaction.commit()?;
+        Ok(files)
+    }
+
+    /// When the next row of `method` is due.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn next_due(&self, method: &str) -> rusqlite::Result<Option<Micros>> {
+        let mut next = self.connection.prepare_cached(
+            "SELECT min(due) FROM delivery INDEXED BY delivery_due
+             WHERE method = ?1 AND state IN ('incoming', 'deferred')",
+        )?;
+        next.query_row([method], |row| row.get(0))
+    }
+
+    /// Removes rows that failed before `before`: how many, and the kept messages that no row needs any more.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn purge_failed(&self, before: Micros) -> rusqlite::Result<(usize, Vec<String>)> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let mut files = Vec::new();
+        let mut count = 0;
+        {
+            let mut purge = transaction.prepare_cached(
+                "DELETE FROM delivery WHERE state = 'failed' AND due < ?1 RETURNING file",
+            )?;
+            let mut rows = purge.query([before])?;
+            while let Some(row) = rows.next()? {
+                count += 1;
+                files.extend(row.get::<_, Option<String>>(0)?);
+            }
+        }
+        files.retain(|name| !names_file(&transaction, name).unwrap_or(true));
+        transaction.commit()?;
+        Ok((count, files))
+    }
+
+    /// The oldest rows, in whatever state.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub fn oldest(&self, most: usize) -> rusqlite::Result<Vec<(Row, String)>> {
+        let mut select = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS}, state FROM delivery ORDER BY id LIMIT ?1"
+        ))?;
+        select
+            .query_map([most as i64], |row| Ok((read_row(row)?, row.get(9)?)))?
+            .collect()
+    }
+
+    /// Inserts rows as they are in another table.
+    ///
+    /// # Errors
+    /// When the file cannot be written; none is inserted then.
+    pub fn insert_rows(&self, rows: &[(Row, String)]) -> rusqlite::Result<()> {
+        let transaction = self.connection.unchecked_transaction()?;
+        for (row, state) in rows {
+            let kept = &row.kept;
+            transaction
+                .prepare_cached(&format!(
+                    "INSERT INTO delivery ({COLUMNS}, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+                ))?
+                .execute(params![
+                    kept.id, kept.method, row.due, kept.received, row.attempts, kept.uid, kept.file, row.error,
+                    kept.notification, state
+                ])?;
+        }
+        transaction.commit()
+    }
+
+    /// Removes rows that are in another table now.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub fn forget(&self, rows: &[(Row, String)]) -> rusqlite::Result<()> {
+        for (row, _) in rows {
+            self.connection
+                .prepare_cached("DELETE FROM delivery WHERE id = ?1")?
+                .execute([row.kept.id])?;
+        }
+        Ok(())
+    }
+
+    /// For tests: every write fails from now on, or no more.
+    #[cfg(test)]
+    pub(super) fn refuse_writes(&self, on: bool) {
+        self.connection
+            .pragma_update(None, "query_only", on)
+            .unwrap();
+    }
+
+    /// Moves the whole log into the file and begins it anew. Waits for nobody.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn restart_log(&self) -> rusqlite::Result<()> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
+    }
+}
+
+impl Settlement {
+    /// Which row.
+    pub fn id(&self) -> i64 {
+        match self {
+            Settlement::Done(id)
+            | Settlement::Release(id)
+            | Settlement::Defer { id, .. }
+            | Settlement::Fail { id, .. } => *id,
+        }
+    }
+}
+
+fn settle_one(
+    transaction: &Transaction<'_>,
+    settlement: &Settlement,
+    files: &mut Vec<String>,
+) -> rusqlite::Result<()> {
+    match settlement {
+        Settlement::Done(id) => {
+            let mut delete =
+                transaction.prepare_cached("DELETE FROM delivery WHERE id = ?1 RETURNING file")?;
+            let mut rows = delete.query([id])?;
+            while let Some(row) = rows.next()? {
+                files.extend(row.get::<_, Option<String>>(0)?);
+            }
+        }
+        Settlement::Defer { id, due, error } => {
+            transaction
+                .prepare_cached(
+                    "UPDATE delivery SET state = 'deferred', due = ?2, error = ?3 WHERE id = ?1",
+                )?
+                .execute(params![id, due, error])?;
+        }
+        Settlement::Fail { id, at, error } => {
+            transaction
+                .prepare_cached(
+                    "UPDATE delivery SET state = 'failed', due = ?2, error = ?3 WHERE id = ?1",
+                )?
+                .execute(params![id, at, error])?;
+        }
+        Settlement::Release(id) => {
+            transaction
+                .prepare_cached(
+                    "UPDATE delivery SET state = 'deferred', attempts = attempts - 1 WHERE id = ?1",
+                )?
+                .execute([id])?;
+        }
+    }
+    Ok(())
+}
+
+fn names_file(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM delivery WHERE file = ?1)")?
+        .query_row([name], |row| row.get(0))
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let notification = match row.get_ref(8)? {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes.to_vec(),
+        _ => Vec::new(),
+    };
+    Ok(Row {
+        kept: NewRow {
+            id: row.get(0)?,
+            method: row.get(1)?,
+            received: row.get(3)?,
+            uid: row.get(5)?,
+            file: row.get(6)?,
+            notification,
+        },
+        due: row.get(2)?,
+        attempts: row.get(4)?,
+        error: row.get(7)?,
+    })
+}
+
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+    )
+}
+
+fn named(path: &Path, error: &rusqlite::Error) -> io::Error {
+    io::Error::other(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: i64, method: &str) -> NewRow {
+        NewRow {
+            id,
+            method: method.into(),
+            received: id,
+            uid: Some(7),
+            file: None,
+            notification: vec![0, 255, id as u8],
+        }
+    }
+
+    const NO_LIMIT: u64 = u64::MAX;
+
+    #[test]
+    fn a_row_is_claimed_once_in_order_and_settled() {
+        let db = Db::memory().unwrap();
+        assert!(
+            db.commit(&[row(3, "a"), row(1, "a"), row(2, "b")], NO_LIMIT)
+                .unwrap()
+        );
+        let claimed = db.claim("a", 10, 10).unwrap();
+        assert_eq!(
+            claimed.iter().map(|r| r.kept.id).collect::<Vec<_>>(),
+            [1, 3]
+        );
+        assert_eq!(
+            (claimed[0].kept.clone(), claimed[0].attempts),
+            (row(1, "a"), 1)
+        );
+        assert!(db.claim("a", 10, 10).unwrap().is_empty());
+        db.settle(&[
+            Settlement::Done(1),
+            Settlement::Defer {
+                id: 3,
+                due: 50,
+                error: "later".into(),
+            },
+        ])
+        .unwrap();
+        assert_eq!(db.next_due("a").unwrap(), Some(50));
+        assert!(db.claim("a", 49, 10).unwrap().is_empty());
+        let again = db.claim("a", 50, 10).unwrap();
+        assert_eq!(
+            (again[0].attempts, again[0].error.as_deref()),
+            (2, Some("later"))
+        );
+        db.settle(&[Settlement::Release(3)]).unwrap();
+        assert_eq!(db.claim("a", 50, 10).unwrap()[0].attempts, 2);
+    }
+
+    #[test]
+    fn what_failed_is_kept_until_it_is_purged() {
+        let db = Db::memory().unwrap();
+        db.commit(
+            &[NewRow {
+                file: Some("f".into()),
+                ..row(1, "a")
+            }],
+            NO_LIMIT,
+        )
+        .unwrap();
+        db.claim("a", 1, 1).unwrap();
+        let files = db
+            .settle(&[Settlement::Fail {
+                id: 1,
+                at: 100,
+                error: "no".into(),
+            }])
+            .unwrap();
+        assert!(files.is_empty());
+        assert_eq!(db.next_due("a").unwrap(), None);
+        assert_eq!(db.purge_failed(100).unwrap(), (0, vec![]));
+        assert_eq!(db.purge_failed(101).unwrap(), (1, vec!["f".to_owned()]));
+    }
+
+    #[test]
+    fn a_kept_message_goes_with_its_last_row() {
+        let db = Db::memory().unwrap();
+        let with_file = |id| NewRow {
+            file: Some("f".into()),
+            ..row(id, "a")
+        };
+        db.commit(&[with_file(1), with_file(2)], NO_LIMIT).unwrap();
+        assert!(db.settle(&[Settlement::Done(1)]).unwrap().is_empty());
+        assert_eq!(db.settle(&[Settlement::Done(2)]).unwrap(), ["f"]);
+    }
+
+    #[test]
+    fn a_full_table_says_so() {
+        let db = Db::memory().unwrap();
+        assert!(!db.commit(&[row(1, "a")], 1).unwrap());
+    }
+
+    #[test]
+    fn rows_survive_and_active_ones_are_due_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool.db");
+        let db = Db::open(&path).unwrap();
+        db.commit(&[row(1, "a"), row(2, "a")], NO_LIMIT).unwrap();
+        db.claim("a", 1, 1).unwrap();
+        drop(db);
+        let db = Db::open(&path).unwrap();
+        assert_eq!((db.recover().unwrap(), db.last_id().unwrap()), (1, 2));
+        assert_eq!(db.claim("a", 10, 10).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_file_that_is_no_spool_is_kept_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool.db");
+        std::fs::write(&path, vec![b'x'; 10_000]).unwrap();
+        Db::open(&path)
+            .unwrap()
+            .commit(&[row(1, "a")], NO_LIMIT)
+            .unwrap();
+        let aside = std::fs::read_dir(dir.path()).unwrap().filter(|entry| {
+            entry
+                .as_ref()
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .contains("corrupt")
+        });
+        assert_eq!(aside.count(), 1);
+    }
+}

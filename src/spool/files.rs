@@ -1,0 +1,183 @@
+//! `files/`: our own links to the staged messages that Sieve notifications name.
+//!
+//! lmtpd unlinks a staged message when its delivery ends. So it is opened when the notification
+//! comes, and linked into the spool by its descriptor; where that is impossible (another file system,
+//! already unlinked) it is copied from the descriptor. Only regular files of our own user are
+//! taken, and no symbolic link is followed: the name came over a socket.
+
+use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// The folder inside the spool's.
+const FILES: &str = "files";
+/// Largest message that is copied when it cannot be linked, in bytes.
+const MAX_COPY: u64 = 64 << 20;
+
+/// Makes the spool's folders, mode 0700.
+pub(super) fn make_folders(folder: &Path) -> io::Result<()> {
+    for path in [folder.to_owned(), folder.join(FILES)] {
+        match fs::mkdir(&path, Mode::RWXU) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => {
+                return Err(io::Error::new(
+                    io::Error::from(error).kind(),
+                    format!("{}: {error}", path.display()),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The path of the kept message `name`.
+pub fn path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(FILES).join(name)
+}
+
+/// Keeps the message at `source` under `name`.
+///
+/// # Errors
+/// `NotFound` when it has gone already, which is normal; else why it was not taken.
+pub fn keep(folder: &Path, source: &Path, name: &str) -> io::Result<()> {
+    let file = open_safely(source)?;
+    let target = path(folder, name);
+    let magic = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match fs::linkat(CWD, magic, CWD, &target, AtFlags::SYMLINK_FOLLOW) {
+        Ok(()) => Ok(()),
+        Err(_) => copy(File::from(file), &target),
+    }
+}
+
+fn open_safely(source: &Path) -> io::Result<OwnedFd> {
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = fs::open(source, flags, Mode::empty())?;
+    let stat = fs::fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("is not a regular file"));
+    }
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other("belongs to another user"));
+    }
+    Ok(file)
+}
+
+fn copy(source: File, target: &Path) -> io::Result<()> {
+    use std::io::Read as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut copy = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(target)?;
+    let result = io::copy(&mut source.take(MAX_COPY), &mut copy);
+    if result.is_err() {
+        let _ = std::fs::remove_file(target); // half a message is worse than none
+    }
+    result.map(|_| ())
+}
+
+/// Removes the kept message `name`.
+pub fn remove(folder: &Path, name: &str) {
+    if let Err(error) = std::fs::remove_file(path(folder, name))
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        log::warn!(
+            "spool: cannot remove {}: {error}",
+            path(folder, name).display()
+        );
+    }
+}
+
+/// Removes kept messages that no row names: a process died between keeping and committing.
+pub(super) fn remove_orphans(folder: &Path, named: impl Fn(&str) -> bool) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder.join(FILES))? {
+        let name = entry?.file_name();
+        match name.to_str() {
+            Some(name) if named(name) => {}
+            _ => {
+                let _ = std::fs::remove_file(folder.join(FILES).join(name)); // tried again at the next start
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    fn spool() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        make_folders(&dir.path().join("spool")).unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_message_outlives_its_name() {
+        let dir = spool();
+        let (folder, source) = (dir.path().join("spool"), dir.path().join("staged"));
+        std::fs::write(&source, "a message").unwrap();
+        keep(&folder, &source, "1").unwrap();
+        assert_eq!(
+            std::fs::metadata(&source).unwrap().nlink(),
+            2,
+            "linked, not copied"
+        );
+        std::fs::remove_file(&source).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(path(&folder, "1")).unwrap(),
+            "a message"
+        );
+        assert_eq!(
+            keep(&folder, &source, "2").unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+        remove(&folder, "1");
+        assert!(!path(&folder, "1").exists());
+    }
+
+    #[test]
+    fn a_message_without_a_name_is_copied() {
+        let dir = spool();
+        let (source, target) = (dir.path().join("staged"), dir.path().join("copy"));
+        std::fs::write(&source, "a message").unwrap();
+        let file = open_safely(&source).unwrap();
+        std::fs::remove_file(&source).unwrap();
+        copy(file.into(), &target).unwrap();
+        assert_eq!(std::fs::read_to_string(target).unwrap(), "a message");
+    }
+
+    #[test]
+    fn only_plain_files_are_taken() {
+        let dir = spool();
+        let folder = dir.path().join("spool");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+        for bad in [
+            link.as_path(),
+            dir.path(),
+            Path::new("/dev/zero"),
+            Path::new("relative"),
+            Path::new(""),
+        ] {
+            assert!(keep(&folder, bad, "x").is_err(), "{bad:?}");
+        }
+        assert_eq!(std::fs::read_dir(folder.join(FILES)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn orphans_go() {
+        let dir = spool();
+        let folder = dir.path().join("spool");
+        for name in ["1", "2"] {
+            std::fs::write(path(&folder, name), "").unwrap();
+        }
+        remove_orphans(&folder, |name| name == "2").unwrap();
+        assert!(!path(&folder, "1").exists() && path(&folder, "2").exists());
+    }
+}

@@ -29,6 +29,7 @@
 //! | 1 | [`method`] how a notification is delivered |
 //! | 0 | [`wire`] [`event`] [`config`] [`spool`] [`mail`] [`system`]: each knows only itself |
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod config;
 pub mod ctl;

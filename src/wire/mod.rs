@@ -7,6 +7,9 @@
 pub mod datagram;
 pub mod dlist;
 
+#[cfg(test)]
+mod laws;
+
 /// One notification, as a Cyrus process sends it. All fields are byte strings
 /// as they came: Cyrus promises no character set. None of them holds a NUL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,1 +1,0 @@
-//! The dlist form (written in the next change).

@@ -11,6 +11,7 @@
 //! | our typed view, defaults filled in | [`Settings`] | warnings only |
 //! | the way back, in the lines of `cyr_info conf` | `show.rs` | nothing |
 
+mod choices;
 mod imapd_conf;
 pub mod keys;
 mod lines;
@@ -18,10 +19,10 @@ mod options_1;
 mod options_2;
 mod options_3;
 mod settings;
+mod show;
 pub mod value;
 
+pub use choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
 pub use imapd_conf::{ConfigError, ImapdConf, ReadFile};
-pub use settings::{
-    ContentInclusion, Context, DEFAULT_FILE, DEFAULT_USER, Emitters, Facility, NotifySocket,
-    Settings, SmtpBackend,
-};
+pub use settings::{Context, DEFAULT_FILE, DEFAULT_USER, Emitters, Settings};
+pub use show::defaults;

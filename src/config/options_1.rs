@@ -7,7 +7,7 @@
 
 use super::keys::{Key, bits, duration, int, listed, switch, text, word};
 
-pub(super) const ROWS: [Key; 159] = [
+pub(super) static ROWS: [Key; 159] = [
     switch("acl_admin_implies_write", "no"),
     text("addressbookprefix", Some("#addressbooks")),
     text("admins", Some("")),

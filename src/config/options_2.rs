@@ -7,7 +7,7 @@
 
 use super::keys::{Key, bits, duration, int, listed, switch, text, word};
 
-pub(super) const ROWS: [Key; 153] = [
+pub(super) static ROWS: [Key; 153] = [
     int("icalendar_max_size", "0"),
     text("idlesocket", Some("{configdirectory}/socket/idle")),
     switch("ignorereference", "no"),

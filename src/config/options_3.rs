@@ -7,7 +7,7 @@
 
 use super::keys::{Key, bits, duration, int, listed, switch, text, word};
 
-pub(super) const ROWS: [Key; 214] = [
+pub(super) static ROWS: [Key; 214] = [
     duration("popexpiretime", Some("-1")),
     duration("popminpoll", None),
     switch("popsubfolders", "no"),

@@ -14,6 +14,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
 use super::imapd_conf::{ConfigError, ImapdConf};
 
 /// The file that Cyrus reads when no `-C` names another.
@@ -87,103 +88,6 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     // The error is dropped on purpose, see above; what was read stays in `data`.
     let _ = file.read_to_end(&mut data);
     Ok(data)
-}
-
-/// Where notifications arrive when no master gives us a socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotifySocket {
-    /// A datagram socket at this path.
-    Datagram(PathBuf),
-    /// `dlist:PATH`: a stream socket at this path, one dlist conversation per connection.
-    Dlist(PathBuf),
-}
-
-/// `syslog_facility`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // The names are syslog(3)'s.
-pub enum Facility {
-    User,
-    Mail,
-    Daemon,
-    News,
-    Local0,
-    Local1,
-    Local2,
-    Local3,
-    Local4,
-    Local5,
-    Local6,
-    Local7,
-}
-
-impl Facility {
-    const NAMES: [(&'static str, Facility); 12] = [
-        ("DAEMON", Facility::Daemon),
-        ("MAIL", Facility::Mail),
-        ("NEWS", Facility::News),
-        ("USER", Facility::User),
-        ("LOCAL0", Facility::Local0),
-        ("LOCAL1", Facility::Local1),
-        ("LOCAL2", Facility::Local2),
-        ("LOCAL3", Facility::Local3),
-        ("LOCAL4", Facility::Local4),
-        ("LOCAL5", Facility::Local5),
-        ("LOCAL6", Facility::Local6),
-        ("LOCAL7", Facility::Local7),
-    ];
-
-    /// The facility of that name, case-blind; `None` for a name that Cyrus does not know.
-    #[must_use]
-    pub fn named(name: &[u8]) -> Option<Facility> {
-        let known = |(n, _): &&(&str, Facility)| n.as_bytes().eq_ignore_ascii_case(name);
-        Facility::NAMES
-            .iter()
-            .find(known)
-            .map(|(_, facility)| *facility)
-    }
-
-    /// The number that syslog(3) and RFC 5424 give it (mail is 2), not shifted.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        match self {
-            Facility::User => 1,
-            Facility::Mail => 2,
-            Facility::Daemon => 3,
-            Facility::News => 7,
-            Facility::Local0 => 16,
-            Facility::Local1 => 17,
-            Facility::Local2 => 18,
-            Facility::Local3 => 19,
-            Facility::Local4 => 20,
-            Facility::Local5 => 21,
-            Facility::Local6 => 22,
-            Facility::Local7 => 23,
-        }
-    }
-}
-
-/// `smtp_backend`: how mail leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SmtpBackend {
-    /// Through the program `sendmail`.
-    Sendmail,
-    /// By SMTP to `smtp_host`.
-    Host,
-}
-
-/// `event_content_inclusion_mode`: what of a message goes into an event (RFC 5423 section 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContentInclusion {
-    /// The whole message, if it is not too large.
-    Standard,
-    /// The message up to the size limit.
-    Message,
-    /// The header.
-    Header,
-    /// The body up to the size limit.
-    Body,
-    /// The header whole, the body up to the size limit.
-    HeaderBody,
 }
 
 /// What the emitting side of Cyrus is set to: who sends us what. The methods' names may be absent,
@@ -312,7 +216,7 @@ impl Settings {
         Settings {
             service: context.service.as_bytes().to_vec(),
             configdirectory: path(&or_empty("configdirectory")),
-            notifysocket: notify_socket(&or_empty("notifysocket")),
+            notifysocket: NotifySocket::from_value(&or_empty("notifysocket")),
             notify_external: conf.text("notify_external").map(path),
             sendmail: path(&or_empty("sendmail")),
             postmaster: or_empty("postmaster"),
@@ -370,13 +274,6 @@ fn path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }
 
-fn notify_socket(value: &[u8]) -> NotifySocket {
-    match value.strip_prefix(b"dlist:") {
-        Some(rest) => NotifySocket::Dlist(path(rest)),
-        None => NotifySocket::Datagram(path(value)),
-    }
-}
-
 fn facility(name: Option<&[u8]>, warnings: &mut Vec<String>) -> Facility {
     let Some(name) = name else {
         return Facility::Mail;
@@ -399,6 +296,7 @@ fn host_name() -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -1,20 +1,28 @@
-//! What the operator said: Cyrus' imapd.conf, read exactly as Cyrus reads it.
+//! What the operator said: Cyrus' imapd.conf, read exactly as Cyrus 3.6.1 reads it.
+//!
+//! From the file to the values that we use:
+//!
+//! | step | where | what can go wrong |
+//! |---|---|---|
+//! | bytes to logical lines | `lines.rs` | nothing |
+//! | lines to keys and values, includes | [`ImapdConf`] | all that is fatal in Cyrus, in its words: [`ConfigError`] |
+//! | text to typed value | [`value`] | the same |
+//! | the table of options | [`keys`] | – |
+//! | our typed view, defaults filled in | [`Settings`] | warnings only |
+//! | the way back, in the lines of `cyr_info conf` | `show.rs` | nothing |
 
-use std::path::PathBuf;
+mod choices;
+mod imapd_conf;
+pub mod keys;
+mod lines;
+mod options_1;
+mod options_2;
+mod options_3;
+mod settings;
+mod show;
+pub mod value;
 
-/// What imapd.conf means for us: typed, with defaults filled in and `{configdirectory}` replaced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// `configdirectory`: absolute, not `/`.
-    pub configdirectory: PathBuf,
-    /// `notify_external`: the program of method `external`.
-    pub notify_external: Option<PathBuf>,
-    /// `sendmail`: the program of method `mailto`.
-    pub sendmail: PathBuf,
-    /// `postmaster`: the address in From.
-    pub postmaster: Vec<u8>,
-    /// `servername`, or the host's name.
-    pub servername: Vec<u8>,
-    /// `defaultdomain`.
-    pub defaultdomain: Vec<u8>,
-}
+pub use choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
+pub use imapd_conf::{ConfigError, ImapdConf, ReadFile};
+pub use settings::{Context, DEFAULT_FILE, DEFAULT_USER, Emitters, Settings};
+pub use show::defaults;

@@ -1,1 +1,190 @@
-//! Room `ctl` (see the map in the crate's documentation).
+//! The operator's hand: the commands of `notifyctl`.
+//!
+//! A command is one row of [`COMMANDS`] and one file with a function that takes the arguments after
+//! the command's name and two streams, and returns the exit code. Codes are those of sysexits(3): 0
+//! done, 64 wrong usage, 74 the output could not be written, 78 the configuration is bad.
+//!
+//! What can go wrong: an output that is closed early (`notifyctl config | head -1`) is not worth a
+//! word and ends the command with 74.
+
+mod config;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+/// Exit code: the arguments make no sense (EX_USAGE).
+pub const USAGE: u8 = 64;
+/// Exit code: the output could not be written (EX_IOERR).
+pub const IO: u8 = 74;
+/// Exit code: the configuration is bad (EX_CONFIG).
+pub const CONFIG: u8 = 78;
+
+/// Where a command writes: results to `out`, complaints to `err`.
+pub struct Streams<'a> {
+    /// Standard output.
+    pub out: &'a mut dyn Write,
+    /// Standard error.
+    pub err: &'a mut dyn Write,
+}
+
+/// How a command ends unless all went well.
+enum Failure {
+    /// Wrong arguments: the message is printed and the usage after it.
+    Usage(String),
+    /// The message is printed as it is; the command ends with the code.
+    Fatal(Vec<u8>, u8),
+    /// The output could not be written.
+    Output(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Output(error)
+    }
+}
+
+/// One command of `notifyctl`.
+struct Command {
+    name: &'static str,
+    /// The arguments, as the usage shows them.
+    arguments: &'static str,
+    /// What it does, in a few words.
+    summary: &'static str,
+    run: fn(&[OsString], &mut Streams<'_>) -> Result<(), Failure>,
+}
+
+const COMMANDS: &[Command] = &[Command {
+    name: "config",
+    arguments: "[-C FILE]",
+    summary: "print what imapd.conf sets, for the service CYRUS_SERVICE (default notify)",
+    run: config::run,
+}];
+
+/// Runs `notifyctl` with `args` (without the program's name) and returns the exit code.
+pub fn run(args: &[OsString], streams: &mut Streams<'_>) -> u8 {
+    let failure = match dispatch(args, streams).and_then(|()| Ok(streams.out.flush()?)) {
+        Ok(()) => return 0,
+        Err(failure) => failure,
+    };
+    // Nobody is left to tell when standard error cannot be written.
+    match failure {
+        Failure::Usage(message) => {
+            let _ = write!(streams.err, "notifyctl: {message}\n{}", usage());
+            USAGE
+        }
+        Failure::Fatal(message, code) => {
+            let _ = streams
+                .err
+                .write_all(&[&message, b"\n".as_slice()].concat());
+            code
+        }
+        Failure::Output(error) => {
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                let _ = writeln!(streams.err, "notifyctl: cannot write: {error}");
+            }
+            IO
+        }
+    }
+}
+
+fn dispatch(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let Some((name, rest)) = args.split_first() else {
+        return Err(Failure::Usage("no command".into()));
+    };
+    if name == "--help" || name == "-h" || name == "help" {
+        streams.out.write_all(usage().as_bytes())?;
+        return Ok(());
+    }
+    match COMMANDS.iter().find(|command| name == command.name) {
+        Some(command) => (command.run)(rest, streams),
+        None => Err(Failure::Usage(format!(
+            "unknown command '{}'",
+            name.display()
+        ))),
+    }
+}
+
+fn usage() -> String {
+    let mut text = String::from("usage: notifyctl COMMAND [ARGUMENT ...]\n\n");
+    for Command {
+        name,
+        arguments,
+        summary,
+        ..
+    } in COMMANDS
+    {
+        let call = format!("{name} {arguments}");
+        text.push_str(&format!("  {call:<22} {summary}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn call(args: &[&str]) -> (u8, String, String) {
+        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = run(
+            &args,
+            &mut Streams {
+                out: &mut out,
+                err: &mut err,
+            },
+        );
+        (
+            code,
+            String::from_utf8(out).unwrap(),
+            String::from_utf8(err).unwrap(),
+        )
+    }
+
+    #[test]
+    fn help_goes_to_standard_output() {
+        let (code, out, err) = call(&["--help"]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(out.starts_with("usage: notifyctl "), "{out}");
+        for command in COMMANDS {
+            assert!(out.contains(command.summary), "{out}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage() {
+        for args in [
+            &[][..],
+            &["nonsense"],
+            &["config", "-C"],
+            &["config", "-x"],
+            &["config", "x"],
+        ] {
+            let (code, out, err) = call(args);
+            assert_eq!((code, out.as_str()), (USAGE, ""), "{args:?}");
+            assert!(err.contains("\nusage: notifyctl "), "{args:?}: {err}");
+        }
+    }
+
+    #[test]
+    fn a_closed_output_is_silent() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut err = Vec::new();
+        let code = run(
+            &["--help".into()],
+            &mut Streams {
+                out: &mut Closed,
+                err: &mut err,
+            },
+        );
+        assert_eq!((code, err.as_slice()), (IO, b"".as_slice()));
+    }
+}

@@ -1,0 +1,447 @@
+//! imapd.conf, read exactly as Cyrus 3.6.1 reads it (`config_read` in `lib/libconfig.c`).
+//!
+//! A line is `key: value`. Keys are letters, digits, `-` and `_` without regard to case; values are
+//! trimmed and never empty. `#` begins a comment, `@include: FILE` reads another file at that place.
+//! A known option may stand once plain and once with the service's name before it
+//! (`notify_sendmail`), and the latter wins wherever it stands. Unknown keys are kept.
+//!
+//! What can go wrong is what Cyrus ends with, and [`ConfigError`] says it in Cyrus' words: a file
+//! that cannot be opened or is included twice, a bad name, an empty value, a value of the wrong type,
+//! an option set twice, no configdirectory. On one input Cyrus aborts without a word, a line whose
+//! key is empty (`: x`, or `notify_: x` in service notify); here that is a bad name.
+//!
+//! Reading is a function that the caller passes in, so nothing here touches the disk.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::keys::{self, Key, Retired};
+use super::lines::{Line, Lines};
+use super::value::{self, Misfit, Value};
+
+/// Why a configuration cannot be used, in the words of Cyrus.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConfigError(Vec<u8>);
+
+impl ConfigError {
+    /// Cyrus formats into 1,024 bytes, the final NUL included.
+    fn new(message: Vec<u8>) -> ConfigError {
+        ConfigError::limited(message, 1023)
+    }
+
+    fn limited(mut message: Vec<u8>, limit: usize) -> ConfigError {
+        message.truncate(limit);
+        ConfigError(message)
+    }
+
+    /// The message as bytes: file names and values in it need not be UTF-8.
+    #[must_use]
+    pub fn message(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConfigError({self})")
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// How a file's bytes are had: called with each path to try. An error means "cannot be opened".
+pub type ReadFile<'a> = &'a mut dyn FnMut(&Path) -> io::Result<Vec<u8>>;
+
+/// Puts byte strings together.
+macro_rules! bytes {
+    ($($part:expr),+ $(,)?) => {{
+        let mut all: Vec<u8> = Vec::new();
+        $(all.extend_from_slice($part.as_ref());)+
+        all
+    }};
+}
+
+/// How an option came to its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    No,
+    Plain,
+    ForService,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    pub(super) key: &'static Key,
+    pub(super) value: Value,
+    seen: Seen,
+}
+
+/// The default of `key` as a value.
+pub(super) fn default_value(key: &Key) -> Value {
+    let text = key.default.unwrap_or_default();
+    match key.default {
+        None => Value::Text(None),
+        Some("") if matches!(key.kind, keys::Kind::Bits(_)) => Value::Bits(0),
+        // Every default in the table reads as a value of its type: tested.
+        Some(_) => value::read(key.kind, text.as_bytes(), &mut Vec::new())
+            .unwrap_or(Value::Text(Some(text.as_bytes().to_vec()))),
+    }
+}
+
+/// A configuration as read: each option's value, the unknown keys, and what to warn about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImapdConf {
+    pub(super) slots: Vec<Slot>,
+    pub(super) overflow: BTreeMap<Vec<u8>, Vec<u8>>,
+    service: Vec<u8>,
+    warnings: Vec<String>,
+}
+
+impl ImapdConf {
+    /// Reads `file` and what it includes for `service`. `prefix` is CYRUS_PREFIX: put before each
+    /// file name and tried first. Fails as Cyrus does, see [`ConfigError`].
+    pub fn read(
+        file: &Path,
+        service: &[u8],
+        prefix: Option<&OsStr>,
+        read: ReadFile<'_>,
+    ) -> Result<ImapdConf, ConfigError> {
+        let mut conf = ImapdConf {
+            slots: keys::all()
+                .map(|key| Slot {
+                    key,
+                    value: default_value(key),
+                    seen: Seen::No,
+                })
+                .collect(),
+            overflow: BTreeMap::new(),
+            service: service.to_vec(),
+            warnings: Vec::new(),
+        };
+        let mut files = Files {
+            prefix,
+            read,
+            opened: HashSet::new(),
+            open: Vec::new(),
+        };
+        files.open(file.as_os_str().as_bytes())?;
+        while let Some((name, line)) = files.next_line() {
+            if let Some(include) = conf.line(&name, &line)? {
+                files.open(&include)?;
+            }
+        }
+        conf.finish()?;
+        Ok(conf)
+    }
+
+    /// What an administrator should be told though it stops nothing: deprecated options and words.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The value of the key that Cyrus does not know: for this service first, then for all.
+    #[must_use]
+    pub fn unknown(&self, key: &str) -> Option<&[u8]> {
+        let own = bytes!(self.service, b"_", key).to_ascii_lowercase();
+        let value = self
+            .overflow
+            .get(&own)
+            .or_else(|| self.overflow.get(key.as_bytes()));
+        value.map(Vec::as_slice)
+    }
+
+    /// Takes one logical line; the name of a file to include now, if the line says so.
+    fn line(&mut self, file: &[u8], line: &Line) -> Result<Option<Vec<u8>>, ConfigError> {
+        let number = line.number.to_string();
+        let text = value::trim(&line.text);
+        if text.is_empty() || text[0] == b'#' {
+            return Ok(None);
+        }
+        let bad_name = || {
+            let at = bytes!(
+                "invalid option name on line ",
+                number,
+                " of configuration file "
+            );
+            ConfigError::new(bytes!(at, file))
+        };
+        let start = usize::from(text[0] == b'@');
+        let in_name = |&b: &u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let end = start + text[start..].iter().take_while(|b| in_name(b)).count();
+        if text.get(end) != Some(&b':') {
+            return Err(bad_name());
+        }
+        let name = text[..end].to_ascii_lowercase();
+        let value = value::trim(&text[end + 1..]);
+        if value.is_empty() {
+            let message = bytes!(
+                "empty option value on line ",
+                number,
+                " of configuration file"
+            );
+            return Err(ConfigError::new(message));
+        }
+        match name.as_slice() {
+            b"@include" => return Ok(Some(value.to_vec())),
+            [b'@', ..] => {
+                let at = bytes!(
+                    "invalid directive on line ",
+                    number,
+                    " of configuration file "
+                );
+                return Err(ConfigError::new(bytes!(at, file)));
+            }
+            b"" => return Err(bad_name()),
+            _ if self.own(&name) == Some(b"") => return Err(bad_name()),
+            _ => self.set(&name, value, &number)?,
+        }
+        Ok(None)
+    }
+
+    /// What follows `SERVICE_` in `name`.
+    fn own<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        let (head, tail) = name.split_at_checked(self.service.len())?;
+        if !head.eq_ignore_ascii_case(&self.service) {
+            return None;
+        }
+        tail.strip_prefix(b"_")
+    }
+
+    fn set(&mut self, name: &[u8], text: &[u8], number: &str) -> Result<(), ConfigError> {
+        let own = self.own(name).and_then(keys::index_of);
+        let Some(index) = own.or_else(|| keys::index_of(name)) else {
+            return self.keep(name, text, number);
+        };
+        let how = if own.is_some() {
+            Seen::ForService
+        } else {
+            Seen::Plain
+        };
+        let slot = &self.slots[index];
+        match (slot.seen, how) {
+            (Seen::ForService, Seen::Plain) => return Ok(()),
+            (before, now) if before == now => return Err(twice(name, number)),
+            _ => {}
+        }
+        let key = slot.key;
+        if key.retired.is_some() {
+            self.keep(name, text, number)?;
+        }
+        let mut aliases = Vec::new();
+        let value = value::read(key.kind, text, &mut aliases)
+            .map_err(|misfit| does_not_fit(key.name, text, &misfit, number))?;
+        for (alias, preferred) in aliases {
+            self.warnings.push(format!(
+                "Value '{alias}' for option '{}' is deprecated in favor of value '{preferred}'",
+                key.name
+            ));
+        }
+        self.slots[index].value = value;
+        self.slots[index].seen = how;
+        Ok(())
+    }
+
+    /// Keeps a key that Cyrus does not know, or the original of a deprecated one.
+    fn keep(&mut self, name: &[u8], text: &[u8], number: &str) -> Result<(), ConfigError> {
+        match self.overflow.insert(name.to_vec(), text.to_vec()) {
+            None => Ok(()),
+            Some(_) => Err(twice(name, number)),
+        }
+    }
+
+    /// What Cyrus does once all lines are read.
+    fn finish(&mut self) -> Result<(), ConfigError> {
+        let Some(directory) = self.text("configdirectory").map(<[u8]>::to_vec) else {
+            let message = "configdirectory option not specified in configuration file";
+            return Err(ConfigError::new(message.into()));
+        };
+        for slot in &mut self.slots {
+            if slot.key.kind == keys::Kind::Text
+                && slot.key.name != "configdirectory"
+                && let Value::Text(Some(text)) = &mut slot.value
+                && let Some(tail) = after_configdirectory(text)
+            {
+                *text = bytes!(directory, tail);
+            }
+        }
+        for index in 0..self.slots.len() {
+            if self.slots[index].seen != Seen::No
+                && let Some(retired) = self.slots[index].key.retired
+            {
+                self.retire(index, retired);
+            }
+        }
+        self.check_default_partition()
+    }
+
+    fn retire(&mut self, index: usize, Retired { since, successor }: Retired) {
+        let name = self.slots[index].key.name;
+        let Some(successor) = successor else {
+            self.warnings
+                .push(format!("Option '{name}' is deprecated in version {since}."));
+            return;
+        };
+        self.warnings.push(format!(
+            "Option '{name}' is deprecated in favor of '{successor}' since version {since}."
+        ));
+        let Some(heir) = keys::index_of(successor.as_bytes()) else {
+            return;
+        };
+        if self.slots[heir].seen != Seen::No {
+            return;
+        }
+        self.slots[heir].seen = self.slots[index].seen;
+        self.slots[heir].value = match &mut self.slots[index].value {
+            Value::Text(text) => Value::Text(text.take()),
+            other => other.clone(),
+        };
+    }
+
+    fn check_default_partition(&mut self) -> Result<(), ConfigError> {
+        let slot = keys::index_of(b"defaultpartition").map(|index| &mut self.slots[index].value);
+        if let Some(Value::Text(Some(name))) = slot {
+            if !name.iter().all(u8::is_ascii_alphanumeric) {
+                let message = "defaultpartition option contains non-alnum character";
+                return Err(ConfigError::new(message.into()));
+            }
+            name.make_ascii_lowercase();
+        }
+        Ok(())
+    }
+
+    fn value(&self, name: &str) -> Option<&Value> {
+        keys::index_of(name.as_bytes()).map(|index| &self.slots[index].value)
+    }
+
+    /// The value of the text, duration or listed option `name`; `None` when it has none.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&[u8]> {
+        match self.value(name) {
+            Some(Value::Text(text)) => text.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The value of the integer option `name`; `None` when there is no such integer.
+    #[must_use]
+    pub fn int(&self, name: &str) -> Option<i64> {
+        match self.value(name) {
+            Some(Value::Int(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The value of the switch `name`; `None` when there is no such switch.
+    #[must_use]
+    pub fn switch(&self, name: &str) -> Option<bool> {
+        match self.value(name) {
+            Some(Value::Switch(on)) => Some(*on),
+            _ => None,
+        }
+    }
+
+    /// The words that are set in the option `name`: one for a single choice, any number for a bit
+    /// field (aliases by their preferred name), none for other types.
+    #[must_use]
+    pub fn words(&self, name: &str) -> Vec<&'static str> {
+        let Some(index) = keys::index_of(name.as_bytes()) else {
+            return Vec::new();
+        };
+        let slot = &self.slots[index];
+        match (slot.key.kind, &slot.value) {
+            (keys::Kind::Word(words), Value::Word(at)) => {
+                words.get(*at).copied().into_iter().collect()
+            }
+            (keys::Kind::Bits(words), Value::Bits(bits)) => value::spellings(words)
+                .filter(|(bit, name, preferred)| bits >> bit & 1 == 1 && name == preferred)
+                .map(|(_, name, _)| name)
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What follows `{configdirectory}` in a text that begins with it.
+pub(super) fn after_configdirectory(text: &[u8]) -> Option<&[u8]> {
+    const MARK: &[u8] = b"{configdirectory}";
+    let (head, tail) = text.split_at_checked(MARK.len())?;
+    head.eq_ignore_ascii_case(MARK).then_some(tail)
+}
+
+fn twice(name: &[u8], number: &str) -> ConfigError {
+    let what = bytes!("option '", name, "' was specified twice in config file ");
+    ConfigError::new(bytes!(what, "(second occurrence on line ", number, ")"))
+}
+
+fn does_not_fit(name: &str, text: &[u8], misfit: &Misfit, number: &str) -> ConfigError {
+    let place = bytes!(" for ", name, " in line ", number);
+    ConfigError::new(match misfit {
+        Misfit::NotInteger => bytes!("non-integer value", place),
+        Misfit::NotSwitch => bytes!("non-switch value", place),
+        Misfit::BadWord(word) => bytes!("invalid value '", word, "'", place),
+        Misfit::BadDuration => bytes!("unparsable duration '", text, "'", place),
+    })
+}
+
+/// The files being read: the innermost include is last.
+struct Files<'a> {
+    prefix: Option<&'a OsStr>,
+    read: ReadFile<'a>,
+    opened: HashSet<Vec<u8>>,
+    open: Vec<(Vec<u8>, Lines)>,
+}
+
+impl Files<'_> {
+    fn open(&mut self, name: &[u8]) -> Result<(), ConfigError> {
+        fn path(name: &[u8]) -> &Path {
+            Path::new(OsStr::from_bytes(name))
+        }
+        let prefixed = self
+            .prefix
+            .and_then(|prefix| (self.read)(path(&bytes!(prefix.as_bytes(), name))).ok());
+        let data = match prefixed {
+            Some(data) => data,
+            None => (self.read)(path(name)).map_err(|error| {
+                let what = bytes!("can't open configuration file ", name, ": ", reason(&error));
+                ConfigError::limited(what, 4095)
+            })?,
+        };
+        if !self.opened.insert(name.to_vec()) {
+            let what = bytes!("configuration file ", name, " included twice");
+            return Err(ConfigError::limited(what, 4095));
+        }
+        self.open.push((name.to_vec(), Lines::new(data)));
+        Ok(())
+    }
+
+    /// The next line and the name of its file.
+    fn next_line(&mut self) -> Option<(Vec<u8>, Line)> {
+        while let Some((name, lines)) = self.open.last_mut() {
+            match lines.next() {
+                Some(line) => return Some((name.clone(), line)),
+                None => self.open.pop(),
+            };
+        }
+        None
+    }
+}
+
+/// The text of strerror(3), without the number that `io::Error` adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}

@@ -6,6 +6,7 @@
 
 pub mod datagram;
 pub mod dlist;
+pub mod zephyr;
 
 /// One notification, as a Cyrus process sends it. All fields are byte strings
 /// as they came: Cyrus promises no character set. None of them holds a NUL.

@@ -70,7 +70,7 @@ macro_rules! registry {
     };
 }
 
-registry! { null }
+registry! { null zephyr }
 
 /// The method of that name, compared without case as Cyrus does (`strcasecmp`).
 pub fn find(name: &[u8]) -> Option<&'static Kind> {

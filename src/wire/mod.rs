@@ -3,9 +3,11 @@
 //! Bytes in, values out; nothing here does I/O. The forms are those of Cyrus'
 //! `imap/notify.c`: [`datagram`] (NUL-separated strings in one `SOCK_DGRAM`
 //! datagram) and [`dlist`] (one `NOTIFY` list per `SOCK_STREAM` connection).
+//! [`zephyr`] is the other way round: what we say to a Zephyr host manager.
 
 pub mod datagram;
 pub mod dlist;
+pub mod zephyr;
 
 #[cfg(test)]
 mod laws;

@@ -1,0 +1,344 @@
+//! `zephyr`: tells the user, and each name in the options, by a Zephyr notice (zwgc shows it).
+//!
+//! As Cyrus' `notifyd/notify_zephyr.c`, with the same bytes, but we speak to the host manager (zhm)
+//! on this machine ourselves. An unauthenticated notice gets no acknowledgement, so the host manager
+//! is asked for its status instead, before (libzephyr asks as well: the answer names the server,
+//! and the server tells which of our addresses to put into the packet) and after. It reads in order,
+//! so the second answer says that it has read the notice; from then on the notice is in its hands.
+//!
+//! What can go wrong: no host manager (known at once) or a silent one (after a second, libzephyr
+//! takes ten); a host manager without a server; a class or a name too long for a packet, which no repeat mends.
+//!
+//! The realm is the one that a libzephyr without Kerberos knows: `local-realm`.
+
+use super::{Delivery, Kind, Method, Outcome};
+use crate::config::Settings;
+use crate::system::cancel::Cancel;
+use crate::wire::Notification;
+use crate::wire::zephyr::{self, Notice, Packet, Status, Uid, Unsendable};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub(super) const KIND: Kind = Kind {
+    name: "zephyr",
+    about: "sends a Zephyr notice to the user and to the names in the options",
+    immediate: false,
+    wants_message: false,
+    permits: 1,
+    timeout: Duration::from_secs(10),
+    build: |_: &Settings| Box::new(Zephyr),
+};
+
+const REALM: &[u8] = b"local-realm";
+/// Where libzephyr looks for the host manager.
+const MANAGER: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 2104);
+/// Any port of the server does to learn which of our addresses faces it; this is the one libzephyr takes.
+const SERVER_PORT: u16 = 2105;
+/// The host manager is on this machine and has nothing to think about.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
+/// A slow name server shall not hold up the notice: it goes without our address then.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(2);
+/// So many packets fit into the host manager's receive buffer, however small they are.
+const BURST: usize = 32;
+const STOPPED: &str = "stopped before the Zephyr host manager had the notice";
+
+struct Zephyr;
+
+impl Method for Zephyr {
+    fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
+        let notification = &delivery.notification;
+        if notification.user.is_empty() {
+            // Class EVENT never names a user: as a failure, each login would be one.
+            return Outcome::Delivered("nobody to tell: the notification names no user".into());
+        }
+        let deadline = Instant::now() + limit;
+        Manager::open(cancel)
+            .and_then(|manager| send(&manager, notification, deadline))
+            .unwrap_or_else(Outcome::Temporary)
+    }
+}
+
+/// Sends all notices; an error is a reason to try again.
+fn send(
+    manager: &Manager,
+    notification: &Notification,
+    deadline: Instant,
+) -> Result<Outcome, String> {
+    let status = manager.ask(deadline)?;
+    let server = String::from_utf8_lossy(&status.server)
+        .escape_debug()
+        .to_string();
+    if !status.connected {
+        return Err("the Zephyr host manager has no server that answers".into());
+    }
+    let hostname = rustix::system::uname().nodename().to_bytes().to_vec();
+    let address = own_address(&status.server, &hostname, deadline, manager.cancel)?;
+    let (mut sent, mut refused, mut unread) = (0, Vec::<Unsendable>::new(), 0);
+    for notice in notices(notification, &hostname) {
+        let packets = match notice.packets(manager.port, || next_uid(address)) {
+            Ok(packets) => packets,
+            Err(why) => {
+                refused.push(why);
+                continue;
+            }
+        };
+        for packet in packets {
+            if unread == BURST {
+                manager.ask(deadline)?;
+                unread = 0;
+            }
+            manager.send(&packet)?;
+            unread += 1;
+        }
+        sent += 1;
+        if Instant::now() >= deadline {
+            // A repeat would begin with the same names and get no further.
+            return Ok(Outcome::Permanent(format!(
+                "time limit: sent to the first {sent} of {} names",
+                notification.options.len() + 1
+            )));
+        }
+    }
+    if unread > 0 {
+        manager.ask(deadline)?;
+    }
+    Ok(verdict(sent, refused.first(), &server))
+}
+
+fn verdict(sent: usize, refused: Option<&Unsendable>, server: &str) -> Outcome {
+    match refused {
+        None => Outcome::Delivered(format!("host manager took {sent}, its server is {server}")),
+        Some(why) if sent > 0 => {
+            Outcome::Permanent(format!("sent to {sent} names, not to all: {why}"))
+        }
+        Some(why) => Outcome::Permanent(why.to_string()),
+    }
+}
+
+/// What stock sends for a notification: one notice to the user, then one to each option, the last first.
+fn notices(notification: &Notification, hostname: &[u8]) -> impl Iterator<Item = Notice> {
+    let Notification {
+        class,
+        priority,
+        user,
+        mailbox,
+        options,
+        message,
+        ..
+    } = notification;
+    let or = |text: &[u8], other: &[u8]| {
+        if text.is_empty() {
+            other.to_vec()
+        } else {
+            text.to_vec()
+        }
+    };
+    let mut body = [hostname, b"\0"].concat();
+    if !mailbox.is_empty() {
+        body.extend([b"You have new mail in ", &mailbox[..], b".\n\n"].concat());
+    }
+    if !message.is_empty() {
+        body.extend_from_slice(message);
+        body.push(b'\n');
+    }
+    body.push(0);
+    let template = Notice {
+        kind: zephyr::Kind::UNSAFE,
+        class: or(class, b"MAIL"),
+        instance: or(priority, &or(mailbox, b"INBOX")),
+        opcode: Vec::new(),
+        sender: in_realm(b"imap"),
+        recipient: Vec::new(),
+        default_format: b"From Post Office $1:\n$2".to_vec(),
+        body,
+    };
+    std::iter::once(user)
+        .chain(options.iter().rev())
+        .map(move |name| Notice {
+            recipient: in_realm(name),
+            ..template.clone()
+        })
+}
+
+/// The name with our realm, unless it has one. An empty name stays so: it means everybody.
+fn in_realm(name: &[u8]) -> Vec<u8> {
+    if name.is_empty() || name.contains(&b'@') {
+        name.to_vec()
+    } else {
+        [name, b"@", REALM].concat()
+    }
+}
+
+/// An id that this process has not given before: receivers drop what they believe to have seen.
+fn next_uid(address: Ipv4Addr) -> Uid {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64);
+    let next = |last: u64| now.max(last + 1);
+    let micros = LAST
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+            Some(next(last))
+        })
+        .map_or(now, next);
+    Uid {
+        address,
+        seconds: (micros / 1_000_000) as u32,
+        micros: (micros % 1_000_000) as u32,
+    }
+}
+
+/// Our address that faces the server, else the one that our host name has, else zero, as in
+/// libzephyr. It is for the reader's information and part of the packet's id, nothing is sent to it.
+fn own_address(
+    server: &[u8],
+    hostname: &[u8],
+    deadline: Instant,
+    cancel: &Cancel,
+) -> Result<Ipv4Addr, String> {
+    let [server, hostname] =
+        [server, hostname].map(|name| String::from_utf8_lossy(name).into_owned());
+    let (answer, answered) = mpsc::channel();
+    let done = Arc::new(Cancel::new().map_err(|error| error.to_string())?);
+    let raise = Arc::clone(&done);
+    // The resolver of the C library has no time limit that we could set; a thread of its own may wait for it.
+    std::thread::Builder::new()
+        .name("zephyr-resolve".into())
+        .spawn(move || {
+            let address = resolve(&server)
+                .and_then(facing)
+                .or_else(|| resolve(&hostname));
+            let _ = answer.send(address); // fails when it comes too late
+            raise.raise();
+        })
+        .map_err(|error| error.to_string())?;
+    match wait(
+        [done.as_fd(), cancel.as_fd()],
+        deadline.min(Instant::now() + RESOLVE_LIMIT),
+    ) {
+        [_, true] => Err(STOPPED.into()),
+        _ => Ok(answered
+            .try_recv()
+            .ok()
+            .flatten()
+            .unwrap_or(Ipv4Addr::UNSPECIFIED)),
+    }
+}
+
+fn resolve(name: &str) -> Option<Ipv4Addr> {
+    (name, SERVER_PORT)
+        .to_socket_addrs()
+        .ok()?
+        .find_map(|address| match address {
+            SocketAddr::V4(address) => Some(*address.ip()),
+            SocketAddr::V6(_) => None,
+        })
+}
+
+fn facing(server: Ipv4Addr) -> Option<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((server, SERVER_PORT)).ok()?;
+    match socket.local_addr().ok()?.ip() {
+        IpAddr::V4(address) if !address.is_unspecified() => Some(address),
+        _ => None,
+    }
+}
+
+/// The host manager on this machine.
+struct Manager<'a> {
+    socket: UdpSocket,
+    port: u16,
+    cancel: &'a Cancel,
+}
+
+impl<'a> Manager<'a> {
+    fn open(cancel: &'a Cancel) -> Result<Self, String> {
+        // Connected, so that the kernel tells us when nobody listens, and only the host manager can answer.
+        let open = || {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.connect(MANAGER)?;
+            socket.set_nonblocking(true)?;
+            Ok((socket.local_addr()?.port(), socket))
+        };
+        let (port, socket) = open().map_err(trouble)?;
+        Ok(Manager {
+            socket,
+            port,
+            cancel,
+        })
+    }
+
+    fn send(&self, packet: &[u8]) -> Result<(), String> {
+        self.socket.send(packet).map(|_| ()).map_err(trouble)
+    }
+
+    /// Asks for its status. When the answer is there, it has read all that we sent before.
+    fn ask(&self, deadline: Instant) -> Result<Status, String> {
+        // libzephyr does not know its address yet when it asks.
+        let uid = next_uid(Ipv4Addr::UNSPECIFIED);
+        for packet in zephyr::question()
+            .packets(self.port, || uid)
+            .map_err(|why| why.to_string())?
+        {
+            self.send(&packet)?;
+        }
+        let deadline = deadline.min(Instant::now() + ANSWER_LIMIT);
+        let mut buffer = [0; zephyr::MAX_PACKET];
+        loop {
+            let [answered, cancelled] = wait([self.socket.as_fd(), self.cancel.as_fd()], deadline);
+            if cancelled {
+                return Err(STOPPED.into());
+            }
+            if !answered {
+                return Err(
+                    "the Zephyr host manager on 127.0.0.1 port 2104 does not answer".into(),
+                );
+            }
+            let len = match self.socket.recv(&mut buffer) {
+                Ok(len) => len,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(trouble(error)),
+            };
+            let answer = Packet::decode(&buffer[..len]);
+            let answer = answer
+                .filter(|answer| answer.notice.kind == zephyr::Kind::HMACK && answer.uid == uid);
+            if let Some(status) = answer.and_then(|answer| Status::decode(&answer.notice.body)) {
+                return Ok(status);
+            }
+        }
+    }
+}
+
+fn trouble(error: std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            "no Zephyr host manager (zhm) on 127.0.0.1 port 2104".into()
+        }
+        _ => format!("Zephyr host manager on 127.0.0.1 port 2104: {error}"),
+    }
+}
+
+/// Waits until one of the two has something to read or the time is over; tells which has.
+fn wait(fds: [std::os::fd::BorrowedFd<'_>; 2], deadline: Instant) -> [bool; 2] {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec {
+            tv_sec: left.as_secs() as i64,
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let mut polled = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        match poll(&mut polled, Some(&timeout)) {
+            Err(rustix::io::Errno::INTR) => continue,
+            // An error of poll itself (no memory) reads as time over: the caller tries again later.
+            _ => return polled.map(|fd| !fd.revents().is_empty()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,49 @@
-//! Room `mail` (see the map in the crate's documentation).
+//! Internet messages (RFC 5322), built in memory. Pure: how a mail leaves is the method's business.
+//!
+//! Lines end in LF, as `sendmail(8)` wants them on its standard input; what sends by SMTP makes CRLF of them.
+
+pub mod body;
+pub mod header;
+
+use header::Header;
+
+/// A message: header fields in order, then a body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    fields: Vec<Header>,
+    body: Vec<u8>,
+}
+
+impl Message {
+    /// A message without anything.
+    pub fn new() -> Message {
+        Message::default()
+    }
+
+    /// Adds a field.
+    #[must_use]
+    pub fn field(mut self, field: Header) -> Message {
+        self.fields.push(field);
+        self
+    }
+
+    /// Sets the body to plain text, with the MIME fields that it needs (RFC 2045): see [`body::text`].
+    #[must_use]
+    pub fn text(mut self, text: &[u8]) -> Message {
+        let (fields, body) = body::text(text);
+        self.fields.extend(fields);
+        self.body = body;
+        self
+    }
+
+    /// The message as bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.body.len() + 512);
+        for field in &self.fields {
+            out.extend_from_slice(field.as_bytes());
+        }
+        out.push(b'\n');
+        out.extend_from_slice(&self.body);
+        out
+    }
+}

@@ -6,8 +6,10 @@
 
 use crate::config::Settings;
 use crate::system::cancel::Cancel;
+use crate::system::syslog::Syslog;
 use crate::wire::Notification;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// One notification owed to one method.
@@ -44,6 +46,14 @@ pub trait Method: Send + Sync {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome;
 }
 
+/// What a method is built from.
+pub struct Context<'a> {
+    /// imapd.conf.
+    pub settings: &'a Settings,
+    /// The way to syslogd.
+    pub syslog: &'a Arc<Syslog>,
+}
+
 /// A kind of method: what the registry knows before any instance exists.
 pub struct Kind {
     /// The name in Cyrus' configuration and on the wire; compared without case.
@@ -59,8 +69,10 @@ pub struct Kind {
     /// Time limit of one attempt.
     pub timeout: Duration,
     /// Makes an instance. It never fails: what is missing in the settings is the outcome of each attempt.
-    pub build: fn(&Settings) -> Box<dyn Method>,
+    pub build: fn(&Context<'_>) -> Box<dyn Method>,
 }
+
+mod program;
 
 macro_rules! registry {
     ($($name:ident)*) => {
@@ -70,7 +82,7 @@ macro_rules! registry {
     };
 }
 
-registry! { null zephyr }
+registry! { null log mailto zephyr external }
 
 /// The method of that name, compared without case as Cyrus does (`strcasecmp`).
 pub fn find(name: &[u8]) -> Option<&'static Kind> {

@@ -1,7 +1,6 @@
 //! `null`: discards the notification.
 
 use super::{Delivery, Kind, Method, Outcome};
-use crate::config::Settings;
 use crate::system::cancel::Cancel;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ pub(super) const KIND: Kind = Kind {
     wants_message: false,
     permits: 1,
     timeout: Duration::from_secs(1),
-    build: |_: &Settings| Box::new(Null),
+    build: |_| Box::new(Null),
 };
 
 struct Null;

@@ -12,7 +12,6 @@
 //! The realm is the one that a libzephyr without Kerberos knows: `local-realm`.
 
 use super::{Delivery, Kind, Method, Outcome};
-use crate::config::Settings;
 use crate::system::cancel::Cancel;
 use crate::wire::Notification;
 use crate::wire::zephyr::{self, Notice, Packet, Status, Uid, Unsendable};
@@ -31,7 +30,7 @@ pub(super) const KIND: Kind = Kind {
     wants_message: false,
     permits: 1,
     timeout: Duration::from_secs(10),
-    build: |_: &Settings| Box::new(Zephyr),
+    build: |_| Box::new(Zephyr),
 };
 
 const REALM: &[u8] = b"local-realm";

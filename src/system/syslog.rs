@@ -28,28 +28,6 @@ const MAX_LINE: usize = 2000;
 /// Severity of a `log` method's record: `LOG_INFO`.
 pub const INFO: u8 = 6;
 
-/// The facility's number (`syslog(3)`) for a name of imapd.conf's `syslog_facility`; `None` when it has no such name.
-pub fn facility(name: &str) -> Option<u8> {
-    const NAMES: [(&str, u8); 12] = [
-        ("user", 1),
-        ("mail", 2),
-        ("daemon", 3),
-        ("news", 7),
-        ("local0", 16),
-        ("local1", 17),
-        ("local2", 18),
-        ("local3", 19),
-        ("local4", 20),
-        ("local5", 21),
-        ("local6", 22),
-        ("local7", 23),
-    ];
-    NAMES
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        .map(|&(_, number)| number)
-}
-
 /// Who we are in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -364,12 +342,5 @@ mod tests {
         );
         assert_eq!(printable("\u{202e}x".as_bytes(), 100), "\\u{202e}x");
         assert_eq!(printable(&[b'x'; 50], 10), "xxxxxxxxxx…");
-    }
-
-    #[test]
-    fn facilities_have_their_numbers() {
-        assert_eq!(facility("MAIL"), Some(2));
-        assert_eq!(facility("local7"), Some(23));
-        assert_eq!(facility("kern"), None);
     }
 }

@@ -1,0 +1,67 @@
+//! `external`: runs the program `notify_external` (Cyrus' `notifyd/notify_external.c`).
+//!
+//! `PROG -c CLASS -p PRIORITY -u USER -m MAILBOX -f FILE`, the message and a newline on its standard
+//! input. Without a file the arguments end after `-f`, as stock's do. Where the staged message was
+//! still there when the notification came, FILE is our own link to it, which stays until the
+//! delivery is done; lmtpd has long unlinked the original.
+
+use super::{Delivery, Kind, Method, Outcome, program};
+use crate::system::cancel::Cancel;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+/// sysexits(3): try again later.
+const EX_TEMPFAIL: i32 = 75;
+
+pub(super) const KIND: Kind = Kind {
+    name: "external",
+    about: "runs the program notify_external",
+    immediate: false,
+    wants_message: true,
+    // Old scripts count on being run one after the other.
+    permits: 1,
+    timeout: Duration::from_secs(60),
+    build: |context| Box::new(External { program: context.settings.notify_external.clone() }),
+};
+
+struct External {
+    program: Option<PathBuf>,
+}
+
+impl Method for External {
+    fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
+        let Some(path) = &self.program else {
+            return Outcome::Temporary("no program: notify_external is not set in imapd.conf".into());
+        };
+        let mut command = Command::new(path);
+        command.args(arguments(delivery));
+        let input = [delivery.notification.message.as_slice(), b"\n"].concat();
+        program::run(command, &input, limit, cancel, judge)
+    }
+}
+
+fn arguments(delivery: &Delivery) -> Vec<OsString> {
+    let n = &delivery.notification;
+    let fields = [("-c", &n.class), ("-p", &n.priority), ("-u", &n.user), ("-m", &n.mailbox)];
+    let mut arguments: Vec<OsString> =
+        fields.iter().flat_map(|(option, value)| [OsStr::new(option).into(), OsStr::from_bytes(value).into()]).collect();
+    arguments.push("-f".into());
+    match (&delivery.message_file, &n.fname) {
+        (Some(ours), _) => arguments.push(ours.into()),
+        (None, Some(theirs)) => arguments.push(OsStr::from_bytes(theirs).into()),
+        (None, None) => {}
+    }
+    arguments
+}
+
+/// Old scripts return anything: only what they say on purpose makes us run them again.
+fn judge(status: ExitStatus) -> fn(String) -> Outcome {
+    match status.code() {
+        Some(0) => Outcome::Delivered,
+        Some(EX_TEMPFAIL) => Outcome::Temporary,
+        _ => Outcome::Permanent,
+    }
+}

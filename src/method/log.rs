@@ -1,0 +1,71 @@
+//! `log`: one syslog record a notification (Cyrus' `notifyd/notify_log.c`).
+//!
+//! The record is byte for byte what stock sends: nothing in it is escaped, that is syslogd's business.
+//! Options are not cut (Cyrus 3.6 cuts them together at 1,021 characters; 3.13 no longer does).
+
+use super::{Delivery, Kind, Method, Outcome};
+use crate::system::cancel::Cancel;
+use crate::system::syslog::{self, Syslog};
+use crate::wire::Notification;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const KIND: Kind = Kind {
+    name: "log",
+    about: "writes a syslog record",
+    immediate: true,
+    wants_message: false,
+    permits: 1,
+    timeout: Duration::from_secs(5),
+    build: |context| Box::new(Log { syslog: context.syslog.clone() }),
+};
+
+struct Log {
+    syslog: Arc<Syslog>,
+}
+
+impl Method for Log {
+    fn deliver(&self, delivery: &Delivery, _: Duration, _: &Cancel) -> Outcome {
+        if self.syslog.record(syslog::INFO, &record(&delivery.notification)) {
+            Outcome::Delivered("handed to syslogd".into())
+        } else {
+            Outcome::Temporary("syslogd does not keep up".into())
+        }
+    }
+}
+
+/// `CLASS, PRIORITY, USER, MAILBOX, (opt1, opt2) "MESSAGE"`.
+fn record(n: &Notification) -> Vec<u8> {
+    let mut out = [n.class.as_slice(), &n.priority, &n.user, &n.mailbox].join(b", ".as_slice());
+    out.extend_from_slice(b", ");
+    if !n.options.is_empty() {
+        out.push(b'(');
+        out.extend_from_slice(&n.options.join(b", ".as_slice()));
+        out.push(b')');
+    }
+    out.extend_from_slice(b" \"");
+    out.extend_from_slice(&n.message);
+    out.push(b'"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_is_stocks() {
+        let mut n = Notification {
+            class: b"MAIL".to_vec(),
+            user: b"alice".to_vec(),
+            mailbox: b"INBOX".to_vec(),
+            message: b"hello\nworld".to_vec(),
+            ..Notification::default()
+        };
+        assert_eq!(record(&n), b"MAIL, , alice, INBOX,  \"hello\nworld\"");
+        n.options = vec![b"".to_vec()];
+        assert_eq!(record(&n), b"MAIL, , alice, INBOX, () \"hello\nworld\"");
+        n.options = vec![b"a".to_vec(), b"b".to_vec()];
+        assert_eq!(record(&n), b"MAIL, , alice, INBOX, (a, b) \"hello\nworld\"");
+    }
+}

@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use cyrus_notifyd::config::Settings;
-use cyrus_notifyd::method::{self, Delivery, Outcome};
+use cyrus_notifyd::method::{self, Context, Delivery, Outcome};
 use cyrus_notifyd::system::cancel::Cancel;
+use cyrus_notifyd::system::syslog::{Identity, Syslog};
 use cyrus_notifyd::wire::Notification;
 use cyrus_notifyd::wire::zephyr::{Kind, Notice, Packet, Status, Uid, question};
 use std::fs::{self, File};
@@ -176,17 +177,6 @@ fn shown(dir: &Path) -> String {
     String::from_utf8_lossy(&fs::read(dir.join("zwgc")).unwrap()).replace('\r', "")
 }
 
-fn settings() -> Settings {
-    Settings {
-        configdirectory: "/var/lib/cyrus".into(),
-        notify_external: None,
-        sendmail: "/usr/lib/sendmail".into(),
-        postmaster: b"postmaster".to_vec(),
-        servername: b"imap.example".to_vec(),
-        defaultdomain: b"internal".to_vec(),
-    }
-}
-
 fn to_root(class: &str, message: &str) -> Notification {
     Notification {
         method: b"zephyr".to_vec(),
@@ -206,7 +196,15 @@ fn deliver(notification: Notification, cancel: &Cancel) -> Outcome {
         notification,
         message_file: None,
     };
-    (kind.build)(&settings()).deliver(&delivery, kind.timeout, cancel)
+    let nobody = Identity {
+        ident: "notify".into(),
+        facility: 2,
+    };
+    let context = Context {
+        settings: &Settings::for_tests(Path::new("/var/lib/cyrus")),
+        syslog: &Syslog::open(Path::new("/nonexistent/log"), nobody).unwrap(),
+    };
+    (kind.build)(&context).deliver(&delivery, kind.timeout, cancel)
 }
 
 #[test]

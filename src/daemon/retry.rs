@@ -1,0 +1,112 @@
+//! What follows from how an attempt ended. Pure: no clock, no disk.
+//!
+//! Postfix' rule (`qmgr_active.c`): wait as long again as it has already waited, within bounds; a
+//! little sooner or later, so that what failed together does not come back together.
+
+use crate::method::Outcome;
+use crate::spool::Micros;
+use std::time::Duration;
+
+/// How long to go on trying.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Shortest wait between two attempts.
+    pub first: Duration,
+    /// Longest wait between two attempts.
+    pub maximum: Duration,
+    /// Age at which a delivery that still fails is given up.
+    pub lifetime: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            first: Duration::from_secs(10),
+            maximum: Duration::from_secs(3600),
+            lifetime: Duration::from_secs(86_400),
+        }
+    }
+}
+
+/// What to do with a delivery after an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing is owed any more.
+    Done,
+    /// Try again at this time.
+    Again(Micros),
+    /// Give up: it can never succeed.
+    GiveUp,
+    /// Give up: it has failed for too long.
+    Expired,
+}
+
+/// Decides about delivery `id`, received at `received`, whose attempt ended with `outcome` at `now`.
+pub fn verdict(policy: &Policy, outcome: &Outcome, id: i64, attempts: u32, received: Micros, now: Micros) -> Verdict {
+    match outcome {
+        Outcome::Delivered(_) => return Verdict::Done,
+        Outcome::Permanent(_) => return Verdict::GiveUp,
+        Outcome::Temporary(_) => {}
+    }
+    let age = now.saturating_sub(received).max(0);
+    if age >= micros(policy.lifetime) {
+        return Verdict::Expired;
+    }
+    let wait = age.clamp(micros(policy.first), micros(policy.maximum));
+    Verdict::Again(now.saturating_add(jitter(wait, id, attempts)))
+}
+
+fn micros(time: Duration) -> Micros {
+    Micros::try_from(time.as_micros()).unwrap_or(Micros::MAX)
+}
+
+/// `wait`, less up to a tenth or more up to a tenth; the same for the same delivery and attempt.
+fn jitter(wait: Micros, id: i64, attempts: u32) -> Micros {
+    // One step of a linear congruential generator (Knuth's MMIX) spreads neighbouring ids.
+    let mixed = (id as u64 ^ u64::from(attempts)).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let part = (mixed >> 33) % 2001;
+    wait - wait / 10 + wait / 10_000 * part as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: Micros = 1_000_000;
+
+    fn temporary() -> Outcome {
+        Outcome::Temporary("busy".into())
+    }
+
+    fn wait_at_age(age: Micros) -> Micros {
+        match verdict(&Policy::default(), &temporary(), 77, 3, 0, age) {
+            Verdict::Again(at) => at - age,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn waits_grow_with_age_within_bounds() {
+        assert!((9 * SECOND..=11 * SECOND).contains(&wait_at_age(0)));
+        assert!((540 * SECOND..=660 * SECOND).contains(&wait_at_age(600 * SECOND)));
+        assert!((3240 * SECOND..=3960 * SECOND).contains(&wait_at_age(50_000 * SECOND)));
+    }
+
+    #[test]
+    fn the_rest_is_final() {
+        let decide = |outcome: &Outcome, now| verdict(&Policy::default(), outcome, 1, 1, 0, now);
+        assert_eq!(decide(&Outcome::Delivered(String::new()), 0), Verdict::Done);
+        assert_eq!(decide(&Outcome::Permanent(String::new()), 0), Verdict::GiveUp);
+        assert_eq!(decide(&temporary(), 86_400 * SECOND), Verdict::Expired);
+    }
+
+    proptest! {
+        #[test]
+        fn no_clock_breaks_it(id: i64, attempts: u32, received: i64, now: i64) {
+            if let Verdict::Again(at) = verdict(&Policy::default(), &temporary(), id, attempts, received, now) {
+                prop_assert!(at > now || now > Micros::MAX - 4000 * SECOND);
+            }
+        }
+    }
+}

@@ -256,7 +256,11 @@ fn live_defaults_equal_our_table() {
 
 /// Lines that are mostly right, over all options and values of all types.
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
-    let names: Vec<&'static str> = keys::all().map(|key| key.name).collect();
+    // With `zoneinfo_dir` Cyrus looks for time zones on the disk, which no parser can know.
+    let names: Vec<&'static str> = keys::all()
+        .map(|key| key.name)
+        .filter(|name| *name != "zoneinfo_dir")
+        .collect();
     let words: Vec<&'static str> = keys::all()
         .flat_map(|key| match key.kind {
             keys::Kind::Word(w) | keys::Kind::Listed(w) | keys::Kind::Bits(w) => w.to_vec(),

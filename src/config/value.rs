@@ -117,11 +117,12 @@ pub fn duration(text: &[u8], unit: Unit) -> Option<i32> {
 }
 
 /// A size in bytes: `10 GiB`; K, M or G with optional `i` and `B`, case-blind, powers of 1024; a bare
-/// number counts in `unit` bytes. Cyrus has this notation from 3.7 on.
+/// number counts in `unit` bytes. Cyrus has this notation from 3.8 on.
 #[must_use]
 pub fn byte_size(text: &[u8], unit: i64) -> Option<i64> {
     let (negative, rest) = match text {
         [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
         _ => (false, text),
     };
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -269,6 +270,8 @@ mod tests {
             ("1k", Some(1024)),
             ("7B", Some(7)),
             ("-2mb", Some(-(2 << 20))),
+            ("+3", Some(3_072)),
+            ("1 K B", None),
             ("1T", None),
             ("K", None),
             ("9999999999999G", None),

@@ -2,7 +2,9 @@
 //!
 //! The service is CYRUS_SERVICE, default `notify`. Warnings go to standard error, where Cyrus sends
 //! them to syslog. What can go wrong is a file that Cyrus would refuse: its message on standard
-//! error, with `cyr_info`'s words `fatal error: ` before it, and its exit code, 78.
+//! error, with `cyr_info`'s words `fatal error: ` before it, and its exit code, 78. Cyrus' programs
+//! refuse one thing more that is not in the file but on the disk: a `zoneinfo_dir` in which libical
+//! finds no time zones. That is not looked at here.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

@@ -1,6 +1,6 @@
 //! The operator's hand: the commands of `notifyctl`.
 //!
-//! A command is one row of [`COMMANDS`] and one file with a function that takes the arguments after
+//! A command is one row of `COMMANDS` and one file with a function that takes the arguments after
 //! the command's name and two streams, and returns the exit code. Codes are those of sysexits(3): 0
 //! done, 64 wrong usage, 74 the output could not be written, 78 the configuration is bad.
 //!

@@ -1,22 +1,24 @@
-//! Delivers what is owed: takes due deliveries from the spool as far as there are permits, gives them to the methods, and
-//! writes down what became of them. One thread decides; the attempts run on threads of the methods' own.
+//! Delivers what is owed: takes due deliveries from the spool as far as there are permits, has the
+//! methods attempt them, and writes down what became of them. One thread decides; the attempts
+//! run on threads of the lanes' own.
 
 use super::instances::Instances;
+use super::lanes::{Ended, Lane};
 use super::retry::{Policy, Verdict, verdict};
 use super::throttle::{Throttle, and_more};
-use crate::method::{Delivery, Kind, METHODS, Method, Outcome};
-use crate::spool::{self, Micros, Row, Settlement, Spool, files};
+use crate::method::{METHODS, Outcome};
+use crate::spool::{self, Micros, Row, Settlement, Spool};
 use crate::system::cancel::Cancel;
 use crate::system::syslog::printable;
 use crate::system::thread;
 use crate::wire::datagram;
 use log::{error, info, warn};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Longest sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(60);
@@ -26,17 +28,20 @@ const TROUBLE: Duration = Duration::from_secs(1);
 const KEEP_FAILED: Duration = Duration::from_secs(7 * 86_400);
 /// How often those are looked through.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// Longest value of a field in a log line, in bytes.
+const SHOWN: usize = 100;
 
-enum Event {
+/// What the dispatcher's thread is told.
+pub(super) enum Event {
     /// New deliveries are in the spool.
     Wake,
-    /// An attempt of the method at this place has ended.
-    Ended(usize, Box<(Row, Outcome)>),
-    /// Start no attempt any more; kill what still runs when the time has passed.
+    /// An attempt has ended.
+    Ended(Box<Ended>),
+    /// Begin no attempt any more; end those that still run when the time has passed.
     Stop(Duration),
 }
 
-/// The way to wake a dispatcher; cheap when it is awake already.
+/// The way to wake a dispatcher; costs nothing when it is awake already.
 #[derive(Clone)]
 pub struct Waker {
     events: Sender<Event>,
@@ -47,7 +52,7 @@ impl Waker {
     /// Tells it that something is due.
     pub fn wake(&self) {
         if !self.awake.swap(true, Ordering::AcqRel) {
-            let _ = self.events.send(Event::Wake); // a dispatcher that has ended needs no waking
+            let _ = self.events.send(Event::Wake); // one that has ended needs no waking
         }
     }
 }
@@ -59,27 +64,27 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Starts delivering.
+    /// Starts delivering. One process may have one dispatcher at a time.
     ///
     /// # Errors
     /// When the system has no thread or descriptor left.
-    pub fn start(spool: Arc<Spool>, instances: Arc<Instances>) -> io::Result<Dispatcher> {
+    pub fn start(spool: Arc<Spool>, instances: &Instances) -> io::Result<Dispatcher> {
         let (sender, events) = channel();
-        let waker = Waker { events: sender, awake: Arc::new(AtomicBool::new(true)) };
         let cancel = Arc::new(Cancel::new()?);
-        let lanes = METHODS
-            .iter()
-            .enumerate()
-            .map(|(place, kind)| Lane::start(place, kind, instances.get(place), &waker, &cancel))
-            .collect::<io::Result<Vec<Lane>>>()?;
-        let awake = waker.awake.clone();
+        let start_lane =
+            |(place, kind)| Lane::start(place, kind, instances.get(place), &cancel, spool.folder(), &sender);
+        let lanes = METHODS.iter().enumerate().map(start_lane).collect::<io::Result<_>>()?;
+        let waker = Waker { events: sender, awake: Arc::new(AtomicBool::new(true)) };
         let mut dispatch = Dispatch {
-            spool, lanes, events, awake, cancel,
+            spool,
+            lanes,
+            events,
+            awake: waker.awake.clone(),
+            cancel,
             policy: Policy::default(),
             unsettled: Vec::new(),
-            deferred: Throttle::default(),
-            kill_at: None,
-            stopping: false,
+            deferrals: Throttle::default(),
+            stop: None,
             purge_at: Instant::now(),
         };
         Ok(Dispatcher { waker, thread: thread("dispatch", move || dispatch.run())? })
@@ -94,35 +99,194 @@ impl Dispatcher {
     pub fn stop(self, grace: Duration) {
         let _ = self.waker.events.send(Event::Stop(grace)); // it may have ended by itself
         if self.thread.join().is_err() {
-            error!("internal error: the dispatcher has panicked");
+            error!("internal error: the dispatcher has panicked; what it was delivering is due again at the next start");
         }
     }
 }
 
-/// One method with its permits: a queue of jobs, and as many threads as there are permits.
-struct Lane {
-    kind: &'static Kind,
-    free: usize,
-    jobs: Sender<Row>,
-}
-
-impl Lane {
-    fn start(place: usize, kind: &'static Kind, method: Arc<dyn Method>, waker: &Waker, cancel: &Arc<Cancel>) -> io::Result<Lane> {
-        let (jobs, queue) = channel::<Row>();
-        let queue = Arc::new(Mutex::new(queue));
-        let worker = Arc::new(Worker { place, kind, method, cancel: cancel.clone(), folder: Mutex::new(None) });
-        for _ in 0..kind.permits {
-            let (queue, worker, events) = (queue.clone(), worker.clone(), waker.events.clone());
-            thread(kind.name, move || worker.work(&queue, &events))?;
-        }
-        Ok(Lane { kind, free: kind.permits, jobs })
-    }
-}
-
-struct Worker {
-    place: usize,
-    kind: &'static Kind,
-    method: Arc<dyn Method>,
+/// The thread's own state.
+struct Dispatch {
+    spool: Arc<Spool>,
+    lanes: Vec<Lane>,
+    events: Receiver<Event>,
+    awake: Arc<AtomicBool>,
     cancel: Arc<Cancel>,
-    folder: Mutex<Option<()>>,
+    policy: Policy,
+    /// Known ends of attempts that are not written down yet; at most as many as there are permits.
+    unsettled: Vec<Settlement>,
+    deferrals: Throttle,
+    stop: Option<Stop>,
+    purge_at: Instant,
+}
+
+/// How far stopping has come.
+struct Stop {
+    kill_at: Instant,
+    killed: bool,
+}
+
+impl Dispatch {
+    fn run(&mut self) {
+        loop {
+            // Before the spool is looked at: who commits after this sends a Wake.
+            self.awake.store(false, Ordering::Release);
+            let settled = self.settle();
+            let mut wait = if settled && self.spool.mend() { IDLE } else { TROUBLE };
+            match &mut self.stop {
+                Some(stop) => {
+                    if self.lanes.iter().all(|lane| lane.busy() == 0) {
+                        return; // what could not be settled is due again at the next start
+                    }
+                    let left = stop.kill_at.saturating_duration_since(Instant::now());
+                    if left.is_zero() && !stop.killed {
+                        self.cancel.raise();
+                        stop.killed = true;
+                    }
+                    wait = if stop.killed { TROUBLE } else { left };
+                }
+                None => {
+                    wait = wait.min(self.begin_due());
+                    self.purge();
+                }
+            }
+            self.receive(wait);
+        }
+    }
+
+    /// Waits for an event and takes all that have come.
+    fn receive(&mut self, wait: Duration) {
+        let first = match self.events.recv_timeout(wait) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+        };
+        self.handle(first);
+        while let Ok(event) = self.events.try_recv() {
+            self.handle(event);
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Wake => {}
+            Event::Stop(grace) => self.stop = Some(Stop { kill_at: Instant::now() + grace, killed: false }),
+            Event::Ended(ended) => {
+                self.lanes[ended.lane].free += 1;
+                let settlement = self.judge(&ended);
+                self.unsettled.push(settlement);
+            }
+        }
+    }
+
+    /// Begins attempts as far as there are permits; how long it may sleep then.
+    fn begin_due(&mut self) -> Duration {
+        let now = spool::now();
+        let mut wait = IDLE;
+        for lane in &mut self.lanes {
+            match begin_lane(&self.spool, lane, now) {
+                Ok(next) => wait = wait.min(next),
+                Err(error) => {
+                    if let Some(kept_back) = self.deferrals.may_say(b"spool", Instant::now()) {
+                        error!("spool: cannot take deliveries from it: {error}{}", and_more(kept_back));
+                    }
+                    wait = wait.min(TROUBLE);
+                }
+            }
+        }
+        wait
+    }
+
+    /// Writes down how attempts ended; false when the disk refuses, and they stay for the next time.
+    fn settle(&mut self) -> bool {
+        match self.spool.settle(&self.unsettled) {
+            Ok(()) => {
+                self.unsettled.clear();
+                true
+            }
+            Err(error) => {
+                if let Some(kept_back) = self.deferrals.may_say(b"settle", Instant::now()) {
+                    error!("spool: cannot write down what was delivered: {error}{}", and_more(kept_back));
+                }
+                false
+            }
+        }
+    }
+
+    fn purge(&mut self) {
+        if Instant::now() < self.purge_at {
+            return;
+        }
+        self.purge_at = Instant::now() + PURGE_EVERY;
+        let before = spool::now() - KEEP_FAILED.as_micros() as Micros;
+        match self.spool.purge_failed(before) {
+            Ok(0) => {}
+            Ok(count) => info!("spool: {count} deliveries that failed more than 7 days ago removed"),
+            Err(error) => warn!("spool: cannot remove old failed deliveries: {error}"),
+        }
+    }
+
+    /// What follows from the end of an attempt; says it in the log when it is final.
+    fn judge(&mut self, ended: &Ended) -> Settlement {
+        let (id, now) = (ended.row.kept.id, spool::now());
+        let stopped = self.stop.as_ref().is_some_and(|stop| stop.killed);
+        if stopped && matches!(ended.outcome, Outcome::Temporary(_)) {
+            return Settlement::Release(id);
+        }
+        let (Outcome::Delivered(why) | Outcome::Temporary(why) | Outcome::Permanent(why)) = &ended.outcome;
+        let error = why.clone();
+        match verdict(&self.policy, &ended.outcome, id, ended.row.attempts, ended.row.kept.received, now) {
+            Verdict::Done => {
+                info!("{}", line(&ended.row, "delivered", why, now));
+                Settlement::Done(id)
+            }
+            Verdict::GiveUp => {
+                warn!("{}", line(&ended.row, "failed", why, now));
+                Settlement::Fail { id, at: now, error }
+            }
+            Verdict::Expired => {
+                warn!("{}", line(&ended.row, "expired", why, now));
+                Settlement::Fail { id, at: now, error }
+            }
+            Verdict::Again(due) => {
+                let method = &ended.row.kept.method;
+                if let Some(kept_back) = self.deferrals.may_say(method.as_bytes(), Instant::now()) {
+                    warn!("{}{}", line(&ended.row, "deferred", why, now), and_more(kept_back));
+                }
+                Settlement::Defer { id, due, error }
+            }
+        }
+    }
+}
+
+/// Begins attempts of one lane; how long it may sleep before the next is due.
+fn begin_lane(spool: &Spool, lane: &mut Lane, now: Micros) -> rusqlite::Result<Duration> {
+    while lane.free > 0 {
+        match spool.next_due(lane.kind.name)? {
+            None => return Ok(IDLE),
+            Some(due) if due > now => return Ok(Duration::from_micros((due - now).unsigned_abs())),
+            Some(_) => {
+                let rows = spool.claim(lane.kind.name, now, lane.free)?;
+                if rows.is_empty() {
+                    return Ok(TROUBLE); // due, but not to be had: somebody else changed it
+                }
+                rows.into_iter().for_each(|row| lane.begin(row));
+            }
+        }
+    }
+    Ok(IDLE) // the end of an attempt wakes us
+}
+
+/// `ID: method=…, class=…, user=…, attempts=…, delay=…, status=… (why)`; nothing of it can start another line.
+fn line(row: &Row, status: &str, why: &str, now: Micros) -> String {
+    let kept = &row.kept;
+    let (class, user) = match datagram::decode(&kept.notification) {
+        Ok(n) => (printable(&n.class, SHOWN), printable(&n.user, SHOWN)),
+        Err(_) => Default::default(),
+    };
+    let delay = (now - kept.received).max(0) as f64 / 1e6;
+    format!(
+        "{}: method={}, class={class}, user={user}, attempts={}, delay={delay:.3}, status={status} ({why})",
+        spool::id_text(kept.id),
+        kept.method,
+        row.attempts,
+    )
 }

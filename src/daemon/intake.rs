@@ -1,0 +1,223 @@
+//! What comes in: from bytes to deliveries in the spool. The common part of both wire forms; how the bytes
+//! are read is in [`super::datagrams`] and [`super::streams`].
+
+use super::dispatch::Waker;
+use super::instances::Instances;
+use super::route::{Route, route};
+use super::throttle::{Throttle, and_more};
+use crate::method::{Delivery, Kind, METHODS, Outcome};
+use crate::spool::{self, Kept, NewRow, Spool, files};
+use crate::system::cancel::Cancel;
+use crate::system::socket::Sender;
+use crate::system::syslog::printable;
+use crate::wire::{Notification, datagram};
+use log::{debug, warn};
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Instant, SystemTime};
+
+/// What a change of configuration changes for the intake.
+#[derive(Clone)]
+pub struct Wiring {
+    /// The methods, for those that are done at once.
+    pub instances: Arc<Instances>,
+    /// The method for notifications that name none.
+    pub default: &'static Kind,
+    /// Who delivers the rest.
+    pub waker: Waker,
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Notifications that came, good and bad.
+    pub received: u64,
+    /// Those that could not be decoded.
+    pub malformed: u64,
+    /// Those that were longer than we read.
+    pub truncated: u64,
+    /// Those from a user who may not send.
+    pub refused: u64,
+    /// Those that named a method that does not exist.
+    pub unknown_method: u64,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "received={}, malformed={}, truncated={}, refused={}, unknown_method={}",
+            self.received, self.malformed, self.truncated, self.refused, self.unknown_method
+        )
+    }
+}
+
+/// Takes notifications and collects deliveries until they are committed.
+pub struct Intake {
+    spool: Arc<Spool>,
+    wiring: Arc<RwLock<Wiring>>,
+    uid: u32,
+    batch: Vec<NewRow>,
+    throttle: Throttle,
+    /// Never raised: what is done at once does not wait.
+    never: Cancel,
+    counts: Counts,
+}
+
+impl Intake {
+    /// An intake into `spool`.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn new(spool: Arc<Spool>, wiring: Arc<RwLock<Wiring>>) -> io::Result<Intake> {
+        Ok(Intake {
+            spool,
+            wiring,
+            uid: rustix::process::geteuid().as_raw(),
+            batch: Vec::new(),
+            throttle: Throttle::default(),
+            never: Cancel::new()?,
+            counts: Counts::default(),
+        })
+    }
+
+    /// What came so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whether `sender` may send: root, our own user, and whoever sent before the kernel was asked who it is.
+    pub fn allows(&mut self, sender: Option<Sender>) -> bool {
+        let allowed = sender.is_none_or(|sender| sender.uid == 0 || sender.uid == self.uid);
+        if !allowed {
+            self.counts.received += 1;
+            self.counts.refused += 1;
+            self.warn(b"refused", format_args!("notification refused: {} is neither root nor our own user", from(sender)));
+        }
+        allowed
+    }
+
+    /// Takes a datagram that was longer than we read: it is not whole, so nothing can be done with it.
+    pub fn truncated(&mut self, sender: Option<Sender>) {
+        self.counts.received += 1;
+        self.counts.truncated += 1;
+        self.warn(b"truncated", format_args!("notification dropped: longer than 65536 bytes ({})", from(sender)));
+    }
+
+    /// Takes something that is no notification.
+    pub fn malformed(&mut self, why: &dyn fmt::Display, sender: Option<Sender>) {
+        self.counts.received += 1;
+        self.counts.malformed += 1;
+        self.warn(b"malformed", format_args!("malformed notify request: {why} ({})", from(sender)));
+    }
+
+    /// Takes one datagram.
+    pub fn datagram(&mut self, bytes: &[u8], sender: Option<Sender>) {
+        match datagram::decode(bytes) {
+            Ok(notification) => self.take(notification, sender),
+            Err(error) => self.malformed(&error, sender),
+        }
+    }
+
+    /// Takes one notification: does it now, or puts it into the batch.
+    pub fn take(&mut self, notification: Notification, sender: Option<Sender>) {
+        self.counts.received += 1;
+        let wiring = self.wiring.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match route(&notification, wiring.default) {
+            Route::Unknown => self.unknown(&notification, sender),
+            Route::Method(place) => {
+                let kind = &METHODS[place];
+                if !(kind.immediate && self.now(&wiring, place, &notification)) {
+                    self.owe(kind, &notification, sender);
+                }
+            }
+        }
+    }
+
+    /// Does it at once; false when it must go through the spool after all.
+    fn now(&mut self, wiring: &Wiring, place: usize, notification: &Notification) -> bool {
+        let kind = &METHODS[place];
+        let delivery =
+            Delivery { id: 0, received: SystemTime::now(), notification: notification.clone(), message_file: None };
+        match wiring.instances.get(place).deliver(&delivery, kind.timeout, &self.never) {
+            Outcome::Delivered(_) => true,
+            Outcome::Temporary(why) => {
+                self.warn(kind.name.as_bytes(), format_args!("method {}: {why}; it is spooled", kind.name));
+                false
+            }
+            Outcome::Permanent(why) => {
+                self.warn(kind.name.as_bytes(), format_args!("method {}: failed: {why}", kind.name));
+                true
+            }
+        }
+    }
+
+    fn unknown(&mut self, notification: &Notification, sender: Option<Sender>) {
+        self.counts.unknown_method += 1;
+        let name = &notification.method;
+        let shown = printable(name, 100);
+        let class = printable(&notification.class, 100);
+        let key = [b"method ".as_slice(), name].concat();
+        self.warn(&key, format_args!("no method '{shown}' (class {class}, {}): notification dropped", from(sender)));
+    }
+
+    fn owe(&mut self, kind: &'static Kind, notification: &Notification, sender: Option<Sender>) {
+        let received = spool::now();
+        let id = self.spool.new_id(received);
+        self.batch.push(NewRow {
+            id,
+            method: kind.name.to_owned(),
+            received,
+            uid: sender.map(|sender| sender.uid),
+            file: if kind.wants_message { self.keep_message(id, notification) } else { None },
+            notification: datagram::encode(notification),
+        });
+    }
+
+    /// Keeps the staged message, before lmtpd unlinks it; the name of ours.
+    fn keep_message(&mut self, id: i64, notification: &Notification) -> Option<String> {
+        let fname = notification.fname.as_deref().filter(|fname| !fname.is_empty())?;
+        let name = spool::id_text(id);
+        match files::keep(self.spool.folder(), Path::new(OsStr::from_bytes(fname)), &name) {
+            Ok(()) => return Some(name),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                debug!("{name}: the staged message {} has gone already", printable(fname, 300));
+            }
+            Err(error) => {
+                let shown = printable(fname, 300);
+                self.warn(b"fname", format_args!("{name}: the staged message {shown} is not kept: {error}"));
+            }
+        }
+        None
+    }
+
+    /// Commits the batch to the spool. When this returns, what was taken is safe, or was counted as dropped.
+    pub fn commit(&mut self) -> Kept {
+        if self.batch.is_empty() {
+            return Kept::Disk;
+        }
+        let kept = self.spool.commit(&self.batch);
+        if kept == Kept::Dropped {
+            for name in self.batch.iter().filter_map(|row| row.file.as_deref()) {
+                files::remove(self.spool.folder(), name);
+            }
+        }
+        self.batch.clear();
+        self.wiring.read().unwrap_or_else(PoisonError::into_inner).waker.wake();
+        kept
+    }
+
+    fn warn(&mut self, key: &[u8], text: fmt::Arguments<'_>) {
+        if let Some(kept_back) = self.throttle.may_say(key, Instant::now()) {
+            warn!("{text}{}", and_more(kept_back));
+        }
+    }
+}
+
+fn from(sender: Option<Sender>) -> String {
+    sender.map_or_else(|| "sender unknown".to_owned(), |sender| sender.to_string())
+}

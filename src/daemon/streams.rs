@@ -1,0 +1,208 @@
+//! Intake from a stream socket: dlist conversations, one notification a connection.
+//!
+//! The client waits for its answer without any time limit, so each connection gets one: `OK` after the commit, `NO`
+//! for what is no notification or could not be kept. A client that says nothing is closed after a time.
+
+use super::intake::Intake;
+use crate::spool::Kept;
+use crate::system::cancel::Cancel;
+use crate::system::socket::{self, Sender};
+use crate::wire::dlist::{self, Parser};
+use log::warn;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{self, SocketFlags};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Connections served at once; others wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 256;
+/// How long a client may take for all it has to say.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long connections are still served when leaving.
+const LAST_READ: Duration = Duration::from_secs(1);
+
+/// Serves connections of `listener` until `leave` is raised; calls `accepted` for each new one.
+///
+/// # Errors
+/// When the socket is broken.
+pub fn serve(listener: &OwnedFd, intake: &mut Intake, leave: &Cancel, mut accepted: impl FnMut()) -> io::Result<()> {
+    rustix::io::ioctl_fionbio(listener, true)?;
+    let mut connections: Vec<Connection> = Vec::new();
+    let mut end: Option<Instant> = None;
+    loop {
+        if end.is_some_and(|end| connections.is_empty() || Instant::now() >= end) {
+            return Ok(());
+        }
+        let accepting = end.is_none() && connections.len() < MAX_CONNECTIONS;
+        let ready = wait(listener, leave, &connections, accepting, end)?;
+        if ready.leave && end.is_none() {
+            end = Some(Instant::now() + LAST_READ);
+        }
+        for place in ready.connections {
+            connections[place].read(intake);
+        }
+        let kept = intake.commit();
+        connections.retain_mut(|connection| !connection.finish(kept, intake));
+        if ready.listener {
+            accept_all(listener, &mut connections, intake, &mut accepted)?;
+        }
+    }
+}
+
+struct Ready {
+    listener: bool,
+    leave: bool,
+    connections: Vec<usize>,
+}
+
+fn wait(
+    listener: &OwnedFd,
+    leave: &Cancel,
+    connections: &[Connection],
+    accepting: bool,
+    end: Option<Instant>,
+) -> io::Result<Ready> {
+    let mut fds = vec![
+        PollFd::new(listener, if accepting { PollFlags::IN } else { PollFlags::empty() }),
+        PollFd::new(leave, if end.is_none() { PollFlags::IN } else { PollFlags::empty() }),
+    ];
+    fds.extend(connections.iter().map(|connection| PollFd::new(&connection.socket, PollFlags::IN)));
+    let first = connections.iter().map(|connection| connection.deadline).chain(end).min();
+    let left = first.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let timeout = left.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+    match poll(&mut fds, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let ready = |n: usize| !fds[n].revents().is_empty();
+    Ok(Ready {
+        listener: accepting && ready(0),
+        leave: ready(1),
+        connections: (0..connections.len()).filter(|&n| ready(n + 2)).collect(),
+    })
+}
+
+fn accept_all(
+    listener: &OwnedFd,
+    connections: &mut Vec<Connection>,
+    intake: &mut Intake,
+    accepted: &mut impl FnMut(),
+) -> io::Result<()> {
+    while connections.len() < MAX_CONNECTIONS {
+        let socket = match net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(socket) => socket,
+            Err(Errno::AGAIN) => return Ok(()),
+            Err(Errno::INTR | Errno::CONNABORTED) => continue,
+            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                warn!("cannot accept a connection: {error}; it waits");
+                // Waiting connections keep the listener readable: without a pause this would spin.
+                std::thread::sleep(Duration::from_millis(50));
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        accepted();
+        let sender = socket::peer(&socket).ok();
+        let mut connection = Connection::new(socket, sender);
+        if !intake.allows(sender) {
+            connection.state = State::Answered("sender not allowed".into());
+            connection.finish(Kept::Disk, intake);
+            continue;
+        }
+        connections.push(connection);
+    }
+    Ok(())
+}
+
+enum State {
+    /// The list is not complete yet.
+    Reading(Box<Parser>),
+    /// A notification was taken; the next commit decides.
+    Taken,
+    /// To be refused, with the reason.
+    Answered(String),
+    /// The client has gone, or there is nobody to answer.
+    Gone,
+}
+
+struct Connection {
+    socket: OwnedFd,
+    sender: Option<Sender>,
+    state: State,
+    deadline: Instant,
+}
+
+impl Connection {
+    fn new(socket: OwnedFd, sender: Option<Sender>) -> Connection {
+        let state = State::Reading(Box::new(Parser::new()));
+        Connection { socket, sender, state, deadline: Instant::now() + PATIENCE }
+    }
+
+    /// Reads what has come, and takes the notification when it is complete.
+    fn read(&mut self, intake: &mut Intake) {
+        let mut buffer = [0u8; 65_536];
+        while let State::Reading(parser) = &mut self.state {
+            let read = match rustix::io::read(&self.socket, &mut buffer[..]) {
+                Ok(0) => {
+                    intake.malformed(&"the connection was closed before the list was complete", self.sender);
+                    self.state = State::Gone;
+                    return;
+                }
+                Ok(read) => read,
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR) => continue,
+                Err(_) => {
+                    self.state = State::Gone;
+                    return;
+                }
+            };
+            let parsed = match parser.push(&buffer[..read]) {
+                Ok(None) => continue,
+                Ok(Some((line, _))) => dlist::notification(&line),
+                Err(error) => Err(error),
+            };
+            self.state = match parsed {
+                Ok(notification) => {
+                    intake.take(notification, self.sender);
+                    State::Taken
+                }
+                Err(error) => {
+                    intake.malformed(&error, self.sender);
+                    State::Answered(error.to_string())
+                }
+            };
+        }
+    }
+
+    /// Answers when there is something to answer; true when the connection is done with.
+    fn finish(&mut self, kept: Kept, intake: &mut Intake) -> bool {
+        match &self.state {
+            State::Reading(_) if Instant::now() >= self.deadline => {
+                intake.malformed(&"the list was not complete in time", self.sender);
+                self.answer(&dlist::no("timed out"));
+                true
+            }
+            State::Reading(_) => false,
+            State::Taken if kept == Kept::Dropped => {
+                self.answer(&dlist::no("no room in the spool"));
+                true
+            }
+            State::Taken => {
+                self.answer(dlist::ok());
+                true
+            }
+            State::Answered(reason) => {
+                self.answer(&dlist::no(reason));
+                true
+            }
+            State::Gone => true,
+        }
+    }
+
+    /// An answer fits into any socket's buffer; a client that is gone needs none.
+    fn answer(&self, answer: &[u8]) {
+        let _ = net::send(self.socket.as_fd(), answer, net::SendFlags::NOSIGNAL | net::SendFlags::DONTWAIT);
+    }
+}

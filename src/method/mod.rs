@@ -74,5 +74,7 @@ registry! { null }
 
 /// The method of that name, compared without case as Cyrus does (`strcasecmp`).
 pub fn find(name: &[u8]) -> Option<&'static Kind> {
-    METHODS.iter().find(|kind| kind.name.as_bytes().eq_ignore_ascii_case(name))
+    METHODS
+        .iter()
+        .find(|kind| kind.name.as_bytes().eq_ignore_ascii_case(name))
 }

@@ -17,7 +17,9 @@ impl Cancel {
     /// # Errors
     /// When the process has no descriptor left.
     pub fn new() -> io::Result<Cancel> {
-        Ok(Cancel { event: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
+        Ok(Cancel {
+            event: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+        })
     }
 
     /// Raises it.

@@ -1,0 +1,3 @@
+//! The same test, two programs (cases follow).
+#[path = "../common/mod.rs"]
+mod common;

@@ -75,8 +75,15 @@ impl Mail {
     }
 }
 
+impl Mail {
+    /// A field value with its encoded words (RFC 2047, UTF-8) decoded.
+    pub fn words(value: &str) -> String {
+        words(value)
+    }
+}
+
 /// CRLF made LF.
-pub fn lf(bytes: &[u8]) -> Vec<u8> {
+fn lf(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     for (i, b) in bytes.iter().enumerate() {
         if *b != b'\r' || bytes.get(i + 1) != Some(&b'\n') {
@@ -87,7 +94,7 @@ pub fn lf(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A field value with its encoded words (RFC 2047, UTF-8) decoded.
-pub fn words(value: &str) -> String {
+fn words(value: &str) -> String {
     let (mut out, mut rest, mut after_word) = (Vec::new(), value, false);
     while let Some(at) = rest.find("=?") {
         let Some((word, next)) = encoded_word(&rest[at..]) else {

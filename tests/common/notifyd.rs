@@ -178,6 +178,18 @@ impl Notifyd {
                 .then_some(())
         });
     }
+    /// Waits until the daemon's main thread sleeps: a daemon that has logged is not yet back in its receive call.
+    pub fn wait_asleep(&self) {
+        let stat = format!("/proc/{}/stat", self.pid());
+        wait_for("the daemon's sleep", LIMIT, || {
+            std::fs::read_to_string(&stat)
+                .ok()?
+                .rsplit_once(") ")?
+                .1
+                .starts_with('S')
+                .then_some(())
+        });
+    }
     /// Sends a signal to the daemon started last.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.pid().cast_signed()).expect("pid");
@@ -212,7 +224,13 @@ impl Notifyd {
     pub fn try_send(&self, datagram: &[u8]) -> std::io::Result<usize> {
         let socket = UnixDatagram::unbound()?;
         socket.set_write_timeout(Some(Duration::from_secs(5)))?;
-        socket.send_to(datagram, self.path("notify"))
+        // A send with a time limit may end with EINTR where one without would be restarted.
+        loop {
+            match socket.send_to(datagram, self.path("notify")) {
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
     }
     /// Sends a notification.
     pub fn notify(&self, note: &Note) {

@@ -229,6 +229,27 @@ fn newline_in_the_address() {
 
 #[test]
 #[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn control_character_in_the_address() {
+    let mut n = Notifyd::start();
+    let sent = note("mailto")
+        .class("C")
+        .option("bob\x1b@example.org")
+        .message("m");
+    if ours() {
+        // No address has one (RFC 5321), and a terminal that shows the log may obey it.
+        n.notify(&sent);
+        assert_eq!(n.fence_mailto().len(), 0);
+        let record = n
+            .log
+            .wait("a complaint about the address", super::complaint);
+        assert!(!record.text.contains(&0x1b));
+    } else {
+        assert_eq!(recipient(&n.mail(&sent)), b"bob\x1b@example.org");
+    }
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
 fn newline_in_the_class() {
     let n = Notifyd::start();
     let mail = Mail::parse(

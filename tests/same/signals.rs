@@ -1,6 +1,7 @@
 //! Signals, and what is left when the daemon ends.
 
 use super::common::{Notifyd, Signal, note, ours};
+use std::os::unix::process::ExitStatusExt;
 
 const ENDING: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
 
@@ -28,6 +29,7 @@ fn end_while_idle() {
     for signal in ENDING {
         let mut n = Notifyd::start();
         n.fence_log();
+        n.wait_asleep();
         n.signal(signal);
         // Stock's 4 is EINTR from its receive call.
         assert_eq!(n.wait_exit().code(), Some(if ours() { 0 } else { 4 }));
@@ -48,6 +50,7 @@ fn hangup_before_the_first_datagram() {
 fn hangup_while_idle() {
     let mut n = Notifyd::start();
     n.fence_log();
+    n.wait_asleep();
     n.signal(Signal::HUP);
     if !ours() {
         // Stock serves one more notification with its old configuration before it goes.
@@ -144,4 +147,20 @@ fn end_waits_for_the_external_program() {
     n.signal(Signal::TERM);
     n.wait_exit();
     assert_eq!(n.external.runs().len(), 1);
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn usr1() {
+    let mut n = Notifyd::start();
+    n.fence_log();
+    n.signal(Signal::USR1);
+    if ours() {
+        // It toggles debug logging, as in Cyrus 3.13.
+        n.fence_log();
+        assert!(n.running());
+    } else {
+        // Stock 3.6.1 has no handler.
+        assert_eq!(n.wait_exit().signal(), Some(10));
+    }
 }

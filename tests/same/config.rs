@@ -1,6 +1,6 @@
 //! What imapd.conf and the environment change.
 
-use super::common::{Mail, Notifyd, Setup, note};
+use super::stage::{Mail, Notifyd, Setup, note};
 
 fn subjectless(n: &Notifyd) -> Mail {
     Mail::parse(

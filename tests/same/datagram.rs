@@ -1,6 +1,6 @@
 //! Reading datagrams, the good, the odd and the bad.
 
-use super::common::{Notifyd, Setup, note, ours};
+use super::stage::{Notifyd, Setup, note, ours};
 use super::{complaint, refused};
 
 #[test]
@@ -53,7 +53,7 @@ fn no_nul_at_all() {
 #[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
 fn missing_fields() {
     let mut n = Notifyd::start();
-    let whole = b"log\0CLASS\0prio\0user\0mailbox\00";
+    let whole = b"log\0CLASS\0prio\0user\0mailbox\x000";
     let ends = whole
         .iter()
         .enumerate()

@@ -1,6 +1,6 @@
 //! Method `external`: how the program is run.
 
-use super::common::{Note, Notifyd, note, ours};
+use super::stage::{Note, Notifyd, note, ours};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! Method `external`: a program that gives trouble does no harm to what follows.
 
-use super::common::{Note, Notifyd, Setup, note, ours};
+use super::stage::{Note, Notifyd, Setup, note, ours};
 use super::{complaint, fence_that_may_kill_stock};
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,6 +1,6 @@
 //! Method `log`: one record, byte for byte.
 
-use super::common::{Notifyd, Setup, note, ours, show};
+use super::stage::{Notifyd, Setup, note, ours, show};
 use std::os::unix::process::ExitStatusExt;
 
 #[test]

@@ -1,6 +1,6 @@
 //! Method `mailto`: how sendmail is run and what its header says.
 
-use super::common::{Mail, Note, Notifyd, Run, Setup, note, ours};
+use super::stage::{Mail, Note, Notifyd, Run, Setup, note, ours};
 
 /// Runs of digits, letters and blanks of a value made `9`, `a` and ` `: its shape.
 fn shape(value: &str) -> String {

@@ -1,6 +1,6 @@
 //! Method `mailto`: the text of the mail.
 
-use super::common::{Mail, Notifyd, note, ours};
+use super::stage::{Mail, Notifyd, note, ours};
 
 fn mail(message: impl AsRef<[u8]>) -> Mail {
     let n = Notifyd::start();

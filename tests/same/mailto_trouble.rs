@@ -1,7 +1,7 @@
 //! Method `mailto`: sendmail's surroundings, and a sendmail that gives trouble.
 
-use super::common::{LIMIT, Note, Notifyd, Setup, note, ours, wait_for};
 use super::fence_that_may_kill_stock;
+use super::stage::{LIMIT, Note, Notifyd, Setup, note, ours, wait_for};
 
 fn to(address: &str) -> Note {
     note("mailto").class("C").option(address).message("m")

@@ -5,11 +5,16 @@
 //! is a wrong case. Where ours differs on purpose, the case says so in an `if ours()` with the
 //! reason; notifyd(8) lists the same differences.
 //!
-//! Each case has a stage of its own (see `common`): it sends datagrams as Cyrus does, and looks
+//! Each case has a stage of its own (see `stage`): it sends datagrams as Cyrus does, and looks
 //! at what reaches syslog, sendmail and the external program.
 
-#[path = "../common/mod.rs"]
-mod common;
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
+
+#[path = "../stage/mod.rs"]
+mod stage;
 
 mod config;
 mod datagram;
@@ -24,7 +29,7 @@ mod methods;
 mod signals;
 mod zephyr;
 
-use common::{LIMIT, Notifyd, Record, note, ours, wait_for};
+use stage::{LIMIT, Notifyd, Record, note, ours, wait_for};
 
 /// A record by which our daemon complains: warning or worse.
 fn complaint(record: &Record) -> bool {

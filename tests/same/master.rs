@@ -1,7 +1,7 @@
 //! What passes between the daemon and Cyrus' master, other than signals.
 
-use super::common::{Notifyd, Setup, Signal, Status, note, ours};
 use super::refused;
+use super::stage::{Notifyd, Setup, Signal, Status, note, ours};
 
 #[test]
 #[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]

@@ -1,7 +1,7 @@
 //! Choosing the method: its name, the default, the unknown; and method `null`.
 
-use super::common::{Notifyd, Setup, note, ours};
 use super::complaint;
+use super::stage::{Notifyd, Setup, note, ours};
 
 /// Nothing came out of what was sent before.
 fn nothing(n: &mut Notifyd) {

@@ -1,6 +1,6 @@
 //! Signals, and what is left when the daemon ends.
 
-use super::common::{Notifyd, Signal, note, ours};
+use super::stage::{Notifyd, Signal, note, ours};
 use std::os::unix::process::ExitStatusExt;
 
 const ENDING: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];

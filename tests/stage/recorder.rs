@@ -208,7 +208,7 @@ fn compiled() -> &'static Path {
             dir.join(format!("recorder.{}", std::process::id())),
             dir.join("recorder"),
         );
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/recorder.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stage/recorder.c");
         let cc = Command::new("cc")
             .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
             .arg(&fresh)

@@ -192,27 +192,33 @@ impl Notifyd {
     }
     /// Sends a signal to the daemon started last.
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.pid().cast_signed()).expect("pid");
+        self.signal_to(self.pid(), signal);
+    }
+    /// Sends a signal to one of the daemons started, which must not have been waited for yet.
+    pub fn signal_to(&self, pid: u32, signal: Signal) {
+        let pid = Pid::from_raw(pid.cast_signed()).expect("pid");
         kill_process(pid, signal).expect("kill");
+    }
+    fn child(&mut self, pid: u32) -> &mut Child {
+        self.children
+            .iter_mut()
+            .find(|c| c.id() == pid)
+            .expect("a process of this stage")
     }
     /// True while the daemon started last lives.
     pub fn running(&mut self) -> bool {
-        self.children
-            .last_mut()
-            .expect("a daemon was started")
-            .try_wait()
-            .expect("wait")
-            .is_none()
+        let pid = self.pid();
+        self.child(pid).try_wait().expect("wait").is_none()
     }
     /// Waits for the end of the daemon started last.
     pub fn wait_exit(&mut self) -> ExitStatus {
-        self.wait_exit_within(LIMIT)
+        self.wait_exit_of(self.pid(), LIMIT)
     }
-    /// The same with another limit.
-    pub fn wait_exit_within(&mut self, limit: Duration) -> ExitStatus {
-        let last = self.children.last_mut().expect("a daemon was started");
+    /// Waits for the end of one of the daemons started.
+    pub fn wait_exit_of(&mut self, pid: u32, limit: Duration) -> ExitStatus {
+        let child = self.child(pid);
         wait_for("the daemon's exit", limit, || {
-            last.try_wait().expect("wait")
+            child.try_wait().expect("wait")
         })
     }
 

@@ -23,6 +23,9 @@ pub const DEFAULT_FILE: &str = "/etc/imapd.conf";
 /// The user that Debian's Cyrus runs as when nobody says otherwise.
 pub const DEFAULT_USER: &str = "cyrus";
 
+/// The syslog prefix of Debian's Cyrus when nobody says otherwise.
+const DEFAULT_PREFIX: &[u8] = b"cyrus";
+
 /// What the environment says about the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
@@ -49,6 +52,16 @@ impl Default for Context {
 }
 
 impl Context {
+    /// The syslog ident as long as no imapd.conf is read.
+    #[must_use]
+    pub fn syslog_ident(&self) -> Vec<u8> {
+        let prefix = self
+            .syslog_prefix
+            .as_deref()
+            .map_or(DEFAULT_PREFIX, OsStr::as_bytes);
+        [prefix, b"/", self.service.as_bytes()].concat()
+    }
+
     /// Reads the process's environment; the service is `notify` when CYRUS_SERVICE is not set.
     #[must_use]
     pub fn from_env() -> Context {
@@ -198,13 +211,11 @@ impl Settings {
         &self.conf
     }
 
-    /// The ident in syslog lines: `SERVICE` or `PREFIX/SERVICE`.
+    /// The ident in syslog lines: `PREFIX/SERVICE`. Debian's Cyrus takes `cyrus` when nobody names a prefix.
     #[must_use]
     pub fn syslog_ident(&self) -> Vec<u8> {
-        match &self.syslog_prefix {
-            Some(prefix) => [prefix.as_slice(), b"/", &self.service].concat(),
-            None => self.service.clone(),
-        }
+        let prefix = self.syslog_prefix.as_deref().unwrap_or(DEFAULT_PREFIX);
+        [prefix, b"/", &self.service].concat()
     }
 
     fn new(conf: ImapdConf, context: &Context) -> Settings {
@@ -320,7 +331,7 @@ mod tests {
         assert_eq!(ours.umask, 0o077);
         assert_eq!(ours.cyrus_user, b"cyrus");
         assert_eq!(ours.syslog_facility, Facility::Mail);
-        assert_eq!(ours.syslog_ident(), b"notify");
+        assert_eq!(ours.syslog_ident(), b"cyrus/notify");
         assert_eq!(ours.smtp_backend, SmtpBackend::Sendmail);
         assert_eq!(ours.smtp_host, b"localhost:587");
         assert_eq!(ours.emitters.event_groups, ["message", "mailbox"]);

@@ -19,9 +19,12 @@ const LAST_READ: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When the socket is broken.
-pub fn read(mut socket: Peeker, intake: &mut Intake, leave: &Cancel) -> io::Result<()> {
+pub(super) fn read(mut socket: Peeker, intake: &mut Intake, leave: &Cancel) -> io::Result<()> {
     loop {
-        let mut fds = [PollFd::new(&socket, PollFlags::IN), PollFd::new(leave, PollFlags::IN)];
+        let mut fds = [
+            PollFd::new(&socket, PollFlags::IN),
+            PollFd::new(leave, PollFlags::IN),
+        ];
         match poll(&mut fds, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -42,7 +45,9 @@ fn batch(socket: &mut Peeker, intake: &mut Intake) -> io::Result<usize> {
     socket.begin()?;
     let mut count = 0;
     while count < BATCH {
-        let Some(datagram) = socket.peek()? else { break };
+        let Some(datagram) = socket.peek()? else {
+            break;
+        };
         count += 1;
         if !intake.allows(datagram.sender) {
             continue;

@@ -17,7 +17,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Longest sleep when nothing is due.
@@ -60,21 +59,39 @@ impl Waker {
 /// A running dispatcher.
 pub struct Dispatcher {
     waker: Waker,
-    thread: JoinHandle<()>,
 }
 
 impl Dispatcher {
-    /// Starts delivering. One process may have one dispatcher at a time.
+    /// Starts delivering; `ended` is called when it has stopped. One process may have one dispatcher at a time.
     ///
     /// # Errors
     /// When the system has no thread or descriptor left.
-    pub fn start(spool: Arc<Spool>, instances: &Instances) -> io::Result<Dispatcher> {
+    pub fn start(
+        spool: Arc<Spool>,
+        instances: &Instances,
+        ended: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Dispatcher> {
         let (sender, events) = channel();
         let cancel = Arc::new(Cancel::new()?);
-        let start_lane =
-            |(place, kind)| Lane::start(place, kind, instances.get(place), &cancel, spool.folder(), &sender);
-        let lanes = METHODS.iter().enumerate().map(start_lane).collect::<io::Result<_>>()?;
-        let waker = Waker { events: sender, awake: Arc::new(AtomicBool::new(true)) };
+        let start_lane = |(place, kind)| {
+            Lane::start(
+                place,
+                kind,
+                instances.get(place),
+                &cancel,
+                spool.folder(),
+                &sender,
+            )
+        };
+        let lanes = METHODS
+            .iter()
+            .enumerate()
+            .map(start_lane)
+            .collect::<io::Result<_>>()?;
+        let waker = Waker {
+            events: sender,
+            awake: Arc::new(AtomicBool::new(true)),
+        };
         let mut dispatch = Dispatch {
             spool,
             lanes,
@@ -87,7 +104,13 @@ impl Dispatcher {
             stop: None,
             purge_at: Instant::now(),
         };
-        Ok(Dispatcher { waker, thread: thread("dispatch", move || dispatch.run())? })
+        let body = move || {
+            let calls = CallAtEnd(Some(ended));
+            dispatch.run();
+            drop(calls);
+        };
+        thread("dispatch", body)?;
+        Ok(Dispatcher { waker })
     }
 
     /// How to wake it.
@@ -95,11 +118,20 @@ impl Dispatcher {
         self.waker.clone()
     }
 
-    /// Lets the attempts under way end, for at most `grace`, then ends them. What they owe is due again.
-    pub fn stop(self, grace: Duration) {
+    /// Begins no attempt any more, lets those under way end for at most `grace`, then ends them. What they
+    /// owe is due again. A second call can only shorten the time.
+    pub fn stop(&self, grace: Duration) {
         let _ = self.waker.events.send(Event::Stop(grace)); // it may have ended by itself
-        if self.thread.join().is_err() {
-            error!("internal error: the dispatcher has panicked; what it was delivering is due again at the next start");
+    }
+}
+
+/// Calls even when the thread panics: somebody waits for it.
+struct CallAtEnd<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for CallAtEnd<F> {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call();
         }
     }
 }
@@ -131,7 +163,11 @@ impl Dispatch {
             // Before the spool is looked at: who commits after this sends a Wake.
             self.awake.store(false, Ordering::Release);
             let settled = self.settle();
-            let mut wait = if settled && self.spool.mend() { IDLE } else { TROUBLE };
+            let mut wait = if settled && self.spool.mend() {
+                IDLE
+            } else {
+                TROUBLE
+            };
             match &mut self.stop {
                 Some(stop) => {
                     if self.lanes.iter().all(|lane| lane.busy() == 0) {
@@ -168,7 +204,14 @@ impl Dispatch {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Wake => {}
-            Event::Stop(grace) => self.stop = Some(Stop { kill_at: Instant::now() + grace, killed: false }),
+            Event::Stop(grace) => {
+                let kill_at = Instant::now() + grace;
+                let stop = self.stop.get_or_insert(Stop {
+                    kill_at,
+                    killed: false,
+                });
+                stop.kill_at = stop.kill_at.min(kill_at);
+            }
             Event::Ended(ended) => {
                 self.lanes[ended.lane].free += 1;
                 let settlement = self.judge(&ended);
@@ -186,7 +229,10 @@ impl Dispatch {
                 Ok(next) => wait = wait.min(next),
                 Err(error) => {
                     if let Some(kept_back) = self.deferrals.may_say(b"spool", Instant::now()) {
-                        error!("spool: cannot take deliveries from it: {error}{}", and_more(kept_back));
+                        error!(
+                            "spool: cannot take deliveries from it: {error}{}",
+                            and_more(kept_back)
+                        );
                     }
                     wait = wait.min(TROUBLE);
                 }
@@ -204,7 +250,10 @@ impl Dispatch {
             }
             Err(error) => {
                 if let Some(kept_back) = self.deferrals.may_say(b"settle", Instant::now()) {
-                    error!("spool: cannot write down what was delivered: {error}{}", and_more(kept_back));
+                    error!(
+                        "spool: cannot write down what was delivered: {error}{}",
+                        and_more(kept_back)
+                    );
                 }
                 false
             }
@@ -219,7 +268,9 @@ impl Dispatch {
         let before = spool::now() - KEEP_FAILED.as_micros() as Micros;
         match self.spool.purge_failed(before) {
             Ok(0) => {}
-            Ok(count) => info!("spool: {count} deliveries that failed more than 7 days ago removed"),
+            Ok(count) => {
+                info!("spool: {count} deliveries that failed more than 7 days ago removed")
+            }
             Err(error) => warn!("spool: cannot remove old failed deliveries: {error}"),
         }
     }
@@ -231,9 +282,17 @@ impl Dispatch {
         if stopped && matches!(ended.outcome, Outcome::Temporary(_)) {
             return Settlement::Release(id);
         }
-        let (Outcome::Delivered(why) | Outcome::Temporary(why) | Outcome::Permanent(why)) = &ended.outcome;
+        let (Outcome::Delivered(why) | Outcome::Temporary(why) | Outcome::Permanent(why)) =
+            &ended.outcome;
         let error = why.clone();
-        match verdict(&self.policy, &ended.outcome, id, ended.row.attempts, ended.row.kept.received, now) {
+        match verdict(
+            &self.policy,
+            &ended.outcome,
+            id,
+            ended.row.attempts,
+            ended.row.kept.received,
+            now,
+        ) {
             Verdict::Done => {
                 info!("{}", line(&ended.row, "delivered", why, now));
                 Settlement::Done(id)
@@ -249,7 +308,11 @@ impl Dispatch {
             Verdict::Again(due) => {
                 let method = &ended.row.kept.method;
                 if let Some(kept_back) = self.deferrals.may_say(method.as_bytes(), Instant::now()) {
-                    warn!("{}{}", line(&ended.row, "deferred", why, now), and_more(kept_back));
+                    warn!(
+                        "{}{}",
+                        line(&ended.row, "deferred", why, now),
+                        and_more(kept_back)
+                    );
                 }
                 Settlement::Defer { id, due, error }
             }

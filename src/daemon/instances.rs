@@ -9,7 +9,12 @@ pub struct Instances(Vec<Arc<dyn Method>>);
 impl Instances {
     /// Builds them all.
     pub fn build(context: &Context<'_>) -> Instances {
-        Instances(METHODS.iter().map(|kind| Arc::from((kind.build)(context))).collect())
+        Instances(
+            METHODS
+                .iter()
+                .map(|kind| Arc::from((kind.build)(context)))
+                .collect(),
+        )
     }
 
     /// The instance of the kind at this place in [`METHODS`].

@@ -96,7 +96,13 @@ impl Intake {
         if !allowed {
             self.counts.received += 1;
             self.counts.refused += 1;
-            self.warn(b"refused", format_args!("notification refused: {} is neither root nor our own user", from(sender)));
+            self.warn(
+                b"refused",
+                format_args!(
+                    "notification refused: {} is neither root nor our own user",
+                    from(sender)
+                ),
+            );
         }
         allowed
     }
@@ -105,14 +111,23 @@ impl Intake {
     pub fn truncated(&mut self, sender: Option<Sender>) {
         self.counts.received += 1;
         self.counts.truncated += 1;
-        self.warn(b"truncated", format_args!("notification dropped: longer than 65536 bytes ({})", from(sender)));
+        self.warn(
+            b"truncated",
+            format_args!(
+                "notification dropped: longer than 65536 bytes ({})",
+                from(sender)
+            ),
+        );
     }
 
     /// Takes something that is no notification.
     pub fn malformed(&mut self, why: &dyn fmt::Display, sender: Option<Sender>) {
         self.counts.received += 1;
         self.counts.malformed += 1;
-        self.warn(b"malformed", format_args!("malformed notify request: {why} ({})", from(sender)));
+        self.warn(
+            b"malformed",
+            format_args!("malformed notify request: {why} ({})", from(sender)),
+        );
     }
 
     /// Takes one datagram.
@@ -126,7 +141,11 @@ impl Intake {
     /// Takes one notification: does it now, or puts it into the batch.
     pub fn take(&mut self, notification: Notification, sender: Option<Sender>) {
         self.counts.received += 1;
-        let wiring = self.wiring.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let wiring = self
+            .wiring
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         match route(&notification, wiring.default) {
             Route::Unknown => self.unknown(&notification, sender),
             Route::Method(place) => {
@@ -141,16 +160,30 @@ impl Intake {
     /// Does it at once; false when it must go through the spool after all.
     fn now(&mut self, wiring: &Wiring, place: usize, notification: &Notification) -> bool {
         let kind = &METHODS[place];
-        let delivery =
-            Delivery { id: 0, received: SystemTime::now(), notification: notification.clone(), message_file: None };
-        match wiring.instances.get(place).deliver(&delivery, kind.timeout, &self.never) {
+        let delivery = Delivery {
+            id: 0,
+            received: SystemTime::now(),
+            notification: notification.clone(),
+            message_file: None,
+        };
+        match wiring
+            .instances
+            .get(place)
+            .deliver(&delivery, kind.timeout, &self.never)
+        {
             Outcome::Delivered(_) => true,
             Outcome::Temporary(why) => {
-                self.warn(kind.name.as_bytes(), format_args!("method {}: {why}; it is spooled", kind.name));
+                self.warn(
+                    kind.name.as_bytes(),
+                    format_args!("method {}: {why}; it is spooled", kind.name),
+                );
                 false
             }
             Outcome::Permanent(why) => {
-                self.warn(kind.name.as_bytes(), format_args!("method {}: failed: {why}", kind.name));
+                self.warn(
+                    kind.name.as_bytes(),
+                    format_args!("method {}: failed: {why}", kind.name),
+                );
                 true
             }
         }
@@ -162,34 +195,58 @@ impl Intake {
         let shown = printable(name, 100);
         let class = printable(&notification.class, 100);
         let key = [b"method ".as_slice(), name].concat();
-        self.warn(&key, format_args!("no method '{shown}' (class {class}, {}): notification dropped", from(sender)));
+        self.warn(
+            &key,
+            format_args!(
+                "no method '{shown}' (class {class}, {}): notification dropped",
+                from(sender)
+            ),
+        );
     }
 
     fn owe(&mut self, kind: &'static Kind, notification: &Notification, sender: Option<Sender>) {
         let received = spool::now();
         let id = self.spool.new_id(received);
+        let file = if kind.wants_message {
+            self.keep_message(id, notification)
+        } else {
+            None
+        };
         self.batch.push(NewRow {
             id,
             method: kind.name.to_owned(),
             received,
             uid: sender.map(|sender| sender.uid),
-            file: if kind.wants_message { self.keep_message(id, notification) } else { None },
+            file,
             notification: datagram::encode(notification),
         });
     }
 
     /// Keeps the staged message, before lmtpd unlinks it; the name of ours.
     fn keep_message(&mut self, id: i64, notification: &Notification) -> Option<String> {
-        let fname = notification.fname.as_deref().filter(|fname| !fname.is_empty())?;
+        let fname = notification
+            .fname
+            .as_deref()
+            .filter(|fname| !fname.is_empty())?;
         let name = spool::id_text(id);
-        match files::keep(self.spool.folder(), Path::new(OsStr::from_bytes(fname)), &name) {
+        match files::keep(
+            self.spool.folder(),
+            Path::new(OsStr::from_bytes(fname)),
+            &name,
+        ) {
             Ok(()) => return Some(name),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                debug!("{name}: the staged message {} has gone already", printable(fname, 300));
+                debug!(
+                    "{name}: the staged message {} has gone already",
+                    printable(fname, 300)
+                );
             }
             Err(error) => {
                 let shown = printable(fname, 300);
-                self.warn(b"fname", format_args!("{name}: the staged message {shown} is not kept: {error}"));
+                self.warn(
+                    b"fname",
+                    format_args!("{name}: the staged message {shown} is not kept: {error}"),
+                );
             }
         }
         None
@@ -207,7 +264,11 @@ impl Intake {
             }
         }
         self.batch.clear();
-        self.wiring.read().unwrap_or_else(PoisonError::into_inner).waker.wake();
+        self.wiring
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .waker
+            .wake();
         kept
     }
 

@@ -52,7 +52,11 @@ impl Lane {
             };
             thread(kind.name, move || worker.work())?;
         }
-        Ok(Lane { kind, free: kind.permits, jobs })
+        Ok(Lane {
+            kind,
+            free: kind.permits,
+            jobs,
+        })
     }
 
     /// Begins an attempt; there must be a free permit.
@@ -81,12 +85,22 @@ struct Worker {
 impl Worker {
     fn work(&self) {
         loop {
-            let job = self.queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let job = self
+                .queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .recv();
             let Ok(row) = job else { return };
             // A bug in one method must not stop the others, nor this one for ever.
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.attempt(&row)))
-                .unwrap_or_else(|_| Outcome::Temporary("internal error: the method has panicked".into()));
-            let ended = Ended { lane: self.place, row, outcome };
+            let outcome =
+                catch_unwind(AssertUnwindSafe(|| self.attempt(&row))).unwrap_or_else(|_| {
+                    Outcome::Temporary("internal error: the method has panicked".into())
+                });
+            let ended = Ended {
+                lane: self.place,
+                row,
+                outcome,
+            };
             if self.events.send(Event::Ended(Box::new(ended))).is_err() {
                 return;
             }
@@ -100,11 +114,18 @@ impl Worker {
                     id: row.kept.id,
                     received: UNIX_EPOCH + Duration::from_micros(row.kept.received.unsigned_abs()),
                     notification,
-                    message_file: row.kept.file.as_ref().map(|name| files::path(&self.folder, name)),
+                    message_file: row
+                        .kept
+                        .file
+                        .as_ref()
+                        .map(|name| files::path(&self.folder, name)),
                 };
-                self.method.deliver(&delivery, self.kind.timeout, &self.cancel)
+                self.method
+                    .deliver(&delivery, self.kind.timeout, &self.cancel)
             }
-            Err(error) => Outcome::Permanent(format!("the spooled notification is damaged: {error}")),
+            Err(error) => {
+                Outcome::Permanent(format!("the spooled notification is damaged: {error}"))
+            }
         }
     }
 }

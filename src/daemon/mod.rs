@@ -1,1 +1,146 @@
-//! Room `daemon` (see the map in the crate's documentation).
+//! The running service: built, run, handed over.
+//!
+//! Threads: the main one waits for [`Control`]; `intake` reads the socket; `dispatch` decides about
+//! deliveries, which run on threads of their lanes; `spool` keeps house; `syslog` and `signals`.
+//!
+//! Under Cyrus' master, SIGHUP means that a fresh process shall take over. We go on reading until
+//! the attempts under way have ended, then stop reading and exit: the gap between the two readers is
+//! what a sender can feel. Standing alone, SIGHUP reads the configuration again.
+
+mod datagrams;
+pub mod dispatch;
+pub mod instances;
+pub mod intake;
+mod lanes;
+pub mod options;
+pub mod retry;
+pub mod route;
+mod service;
+mod streams;
+mod throttle;
+
+use crate::config::{Context, Settings};
+use crate::system::syslog::{DEV_LOG, Identity, Syslog};
+use crate::system::{systemd, user};
+use log::{error, warn};
+use options::{Options, USAGE};
+use rustix::fs::Mode;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Exit codes, of sysexits(3).
+mod exit {
+    pub(super) const USAGE: u8 = 64;
+    pub(super) const OSERR: u8 = 71;
+    pub(super) const CONFIG: u8 = 78;
+}
+
+/// Why the daemon ends before its time: what to say, and the exit code.
+struct Fatal(String, u8);
+
+impl From<io::Error> for Fatal {
+    fn from(error: io::Error) -> Fatal {
+        Fatal(error.to_string(), exit::OSERR)
+    }
+}
+
+/// Where we stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Started by Cyrus' master, which gave us the socket.
+    UnderMaster,
+    /// Started by systemd or by hand.
+    Alone,
+}
+
+/// Runs `notifyd` with `arguments` (without the program's name) until it is told to end; the exit code.
+pub fn main(arguments: &[OsString]) -> u8 {
+    let context = Context::from_env();
+    let standing = match std::env::var_os("CYRUS_SERVICE") {
+        Some(_) => Standing::UnderMaster,
+        None => Standing::Alone,
+    };
+    let first = Identity {
+        ident: text(&context.syslog_ident()),
+        facility: crate::config::Facility::Mail.code(),
+    };
+    let syslog = match Syslog::open(Path::new(DEV_LOG), first) {
+        Ok(syslog) => syslog,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "notifyd: {error}"); // nobody else is left to tell
+            return exit::OSERR;
+        }
+    };
+    syslog.install();
+    // Somebody at a terminal wants to see what happens; master's and systemd's services have none.
+    syslog.set_stderr(standing == Standing::Alone && rustix::termios::isatty(io::stderr()));
+    let code = match run(arguments, &context, standing, &syslog) {
+        Ok(()) => 0,
+        Err(Fatal(message, code)) => {
+            error!("Fatal error: {message}");
+            if standing == Standing::Alone && !syslog.stderr() {
+                let _ = writeln!(io::stderr(), "notifyd: {message}"); // as above
+            }
+            code
+        }
+    };
+    syslog.flush(Duration::from_secs(1));
+    code
+}
+
+fn run(
+    arguments: &[OsString],
+    context: &Context,
+    standing: Standing,
+    syslog: &Arc<Syslog>,
+) -> Result<(), Fatal> {
+    let options = options::parse(arguments)
+        .map_err(|message| Fatal(format!("{message}\n{USAGE}"), exit::USAGE))?;
+    if options.help || options.version {
+        let text = if options.help {
+            USAGE
+        } else {
+            concat!("cyrus-notifyd ", env!("CARGO_PKG_VERSION"), "\n")
+        };
+        return Ok(io::stdout().write_all(text.as_bytes())?);
+    }
+    if options.stderr {
+        syslog.set_stderr(true);
+    }
+    let name = options.method.as_deref().unwrap_or(route::DEFAULT_METHOD);
+    let default = route::default_method(name).map_err(|message| Fatal(message, exit::USAGE))?;
+    let settings = load(&options, context).map_err(|message| Fatal(message, exit::CONFIG))?;
+    apply(&settings, syslog);
+    let group = settings.cyrus_group.as_deref().map(text);
+    user::become_user(&text(&settings.cyrus_user), group.as_deref())?;
+    rustix::process::umask(Mode::from_raw_mode(settings.umask));
+    let service = service::Service::start(&settings, default, standing, syslog)?;
+    if let Some(service) = service {
+        service.run(&mut || load(&options, context))?;
+    }
+    let _ = systemd::notify("STOPPING=1"); // it sees us end anyway
+    Ok(())
+}
+
+fn load(options: &Options, context: &Context) -> Result<Settings, String> {
+    Settings::load(options.config.as_deref(), context).map_err(|error| error.to_string())
+}
+
+/// What the settings say about our own log.
+fn apply(settings: &Settings, syslog: &Syslog) {
+    syslog.set_identity(Identity {
+        ident: text(&settings.syslog_ident()),
+        facility: settings.syslog_facility.code(),
+    });
+    syslog.set_debug(settings.debug);
+    for warning in &settings.warnings {
+        warn!("{warning}");
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -38,7 +38,11 @@ pub fn parse(arguments: &[OsString]) -> Result<Options, String> {
     let mut options = Options::default();
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
-        let mut value = || rest.next().cloned().ok_or_else(|| format!("option {} needs a value", argument.display()));
+        let mut value = || {
+            rest.next()
+                .cloned()
+                .ok_or_else(|| format!("option {} needs a value", argument.display()))
+        };
         match argument.to_str() {
             Some("-C") => options.config = Some(PathBuf::from(value()?)),
             Some("-m") => options.method = Some(text(&value()?)?),
@@ -47,8 +51,13 @@ pub fn parse(arguments: &[OsString]) -> Result<Options, String> {
             Some("-X") => options.stderr = true,
             Some("-h" | "--help") => options.help = true,
             Some("--version") => options.version = true,
-            Some(merged) if merged.len() > 2 && ["-C", "-m", "-U", "-T"].contains(&merged.get(..2).unwrap_or_default()) => {
-                return Err(format!("options and arguments must be separated by white space: {merged}"));
+            Some(merged)
+                if merged.len() > 2
+                    && ["-C", "-m", "-U", "-T"].contains(&merged.get(..2).unwrap_or_default()) =>
+            {
+                return Err(format!(
+                    "options and arguments must be separated by white space: {merged}"
+                ));
             }
             _ => return Err(format!("unknown argument {}", argument.display())),
         }
@@ -57,7 +66,10 @@ pub fn parse(arguments: &[OsString]) -> Result<Options, String> {
 }
 
 fn text(value: &OsStr) -> Result<String, String> {
-    value.to_str().map(str::to_owned).ok_or_else(|| format!("not a name: {}", value.display()))
+    value
+        .to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| format!("not a name: {}", value.display()))
 }
 
 #[cfg(test)]
@@ -65,7 +77,12 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Options, String> {
-        parse(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
+        parse(
+            &line
+                .split_whitespace()
+                .map(OsString::from)
+                .collect::<Vec<_>>(),
+        )
     }
 
     #[test]
@@ -77,7 +94,10 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert_eq!(parsed("-mlog").unwrap_err(), "options and arguments must be separated by white space: -mlog");
+        assert_eq!(
+            parsed("-mlog").unwrap_err(),
+            "options and arguments must be separated by white space: -mlog"
+        );
         assert_eq!(parsed("-m").unwrap_err(), "option -m needs a value");
         assert_eq!(parsed("-Z").unwrap_err(), "unknown argument -Z");
         assert_eq!(parsed("file").unwrap_err(), "unknown argument file");

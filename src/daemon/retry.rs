@@ -42,7 +42,14 @@ pub enum Verdict {
 }
 
 /// Decides about delivery `id`, received at `received`, whose attempt ended with `outcome` at `now`.
-pub fn verdict(policy: &Policy, outcome: &Outcome, id: i64, attempts: u32, received: Micros, now: Micros) -> Verdict {
+pub fn verdict(
+    policy: &Policy,
+    outcome: &Outcome,
+    id: i64,
+    attempts: u32,
+    received: Micros,
+    now: Micros,
+) -> Verdict {
     match outcome {
         Outcome::Delivered(_) => return Verdict::Done,
         Outcome::Permanent(_) => return Verdict::GiveUp,
@@ -63,7 +70,9 @@ fn micros(time: Duration) -> Micros {
 /// `wait`, less up to a tenth or more up to a tenth; the same for the same delivery and attempt.
 fn jitter(wait: Micros, id: i64, attempts: u32) -> Micros {
     // One step of a linear congruential generator (Knuth's MMIX) spreads neighbouring ids.
-    let mixed = (id as u64 ^ u64::from(attempts)).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let mixed = (id as u64 ^ u64::from(attempts))
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
     let part = (mixed >> 33) % 2001;
     wait - wait / 10 + wait / 10_000 * part as i64
 }
@@ -97,7 +106,10 @@ mod tests {
     fn the_rest_is_final() {
         let decide = |outcome: &Outcome, now| verdict(&Policy::default(), outcome, 1, 1, 0, now);
         assert_eq!(decide(&Outcome::Delivered(String::new()), 0), Verdict::Done);
-        assert_eq!(decide(&Outcome::Permanent(String::new()), 0), Verdict::GiveUp);
+        assert_eq!(
+            decide(&Outcome::Permanent(String::new()), 0),
+            Verdict::GiveUp
+        );
         assert_eq!(decide(&temporary(), 86_400 * SECOND), Verdict::Expired);
     }
 

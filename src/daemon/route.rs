@@ -24,7 +24,10 @@ pub fn route(notification: &Notification, default: &Kind) -> Route {
         b"" => default.name.as_bytes(),
         name => name,
     };
-    match METHODS.iter().position(|kind| kind.name.as_bytes().eq_ignore_ascii_case(name)) {
+    match METHODS
+        .iter()
+        .position(|kind| kind.name.as_bytes().eq_ignore_ascii_case(name))
+    {
         Some(place) => Route::Method(place),
         None => Route::Unknown,
     }
@@ -37,7 +40,10 @@ pub fn route(notification: &Notification, default: &Kind) -> Route {
 pub fn default_method(name: &str) -> Result<&'static Kind, String> {
     method::find(name.as_bytes()).ok_or_else(|| {
         let names: Vec<&str> = METHODS.iter().map(|kind| kind.name).collect();
-        format!("unknown notification method '{name}' in -m; there are: {}", names.join(", "))
+        format!(
+            "unknown notification method '{name}' in -m; there are: {}",
+            names.join(", ")
+        )
     })
 }
 
@@ -46,7 +52,10 @@ mod tests {
     use super::*;
 
     fn routed(name: &str, default: &str) -> Option<&'static str> {
-        let notification = Notification { method: name.into(), ..Notification::default() };
+        let notification = Notification {
+            method: name.into(),
+            ..Notification::default()
+        };
         match route(&notification, default_method(default).unwrap()) {
             Route::Method(place) => Some(METHODS[place].name),
             Route::Unknown => None,
@@ -66,7 +75,7 @@ mod tests {
     #[test]
     fn an_unknown_default_names_the_known_ones() {
         assert_eq!(
-            default_method("lgo").unwrap_err(),
+            default_method("lgo").err().unwrap(),
             "unknown notification method 'lgo' in -m; there are: null, log, mailto, zephyr, external"
         );
     }

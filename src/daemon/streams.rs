@@ -27,7 +27,12 @@ const LAST_READ: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When the socket is broken.
-pub fn serve(listener: &OwnedFd, intake: &mut Intake, leave: &Cancel, mut accepted: impl FnMut()) -> io::Result<()> {
+pub(super) fn serve(
+    listener: &OwnedFd,
+    intake: &mut Intake,
+    leave: &Cancel,
+    mut accepted: impl FnMut(),
+) -> io::Result<()> {
     rustix::io::ioctl_fionbio(listener, true)?;
     let mut connections: Vec<Connection> = Vec::new();
     let mut end: Option<Instant> = None;
@@ -65,13 +70,38 @@ fn wait(
     end: Option<Instant>,
 ) -> io::Result<Ready> {
     let mut fds = vec![
-        PollFd::new(listener, if accepting { PollFlags::IN } else { PollFlags::empty() }),
-        PollFd::new(leave, if end.is_none() { PollFlags::IN } else { PollFlags::empty() }),
+        PollFd::new(
+            listener,
+            if accepting {
+                PollFlags::IN
+            } else {
+                PollFlags::empty()
+            },
+        ),
+        PollFd::new(
+            leave,
+            if end.is_none() {
+                PollFlags::IN
+            } else {
+                PollFlags::empty()
+            },
+        ),
     ];
-    fds.extend(connections.iter().map(|connection| PollFd::new(&connection.socket, PollFlags::IN)));
-    let first = connections.iter().map(|connection| connection.deadline).chain(end).min();
+    fds.extend(
+        connections
+            .iter()
+            .map(|connection| PollFd::new(&connection.socket, PollFlags::IN)),
+    );
+    let first = connections
+        .iter()
+        .map(|connection| connection.deadline)
+        .chain(end)
+        .min();
     let left = first.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    let timeout = left.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+    let timeout = left
+        .map(Timespec::try_from)
+        .transpose()
+        .map_err(io::Error::other)?;
     match poll(&mut fds, timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => return Err(error.into()),
@@ -91,7 +121,8 @@ fn accept_all(
     accepted: &mut impl FnMut(),
 ) -> io::Result<()> {
     while connections.len() < MAX_CONNECTIONS {
-        let socket = match net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+        let socket = match net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+        {
             Ok(socket) => socket,
             Err(Errno::AGAIN) => return Ok(()),
             Err(Errno::INTR | Errno::CONNABORTED) => continue,
@@ -136,8 +167,13 @@ struct Connection {
 
 impl Connection {
     fn new(socket: OwnedFd, sender: Option<Sender>) -> Connection {
-        let state = State::Reading(Box::new(Parser::new()));
-        Connection { socket, sender, state, deadline: Instant::now() + PATIENCE }
+        let state = State::Reading(Box::default());
+        Connection {
+            socket,
+            sender,
+            state,
+            deadline: Instant::now() + PATIENCE,
+        }
     }
 
     /// Reads what has come, and takes the notification when it is complete.
@@ -146,7 +182,10 @@ impl Connection {
         while let State::Reading(parser) = &mut self.state {
             let read = match rustix::io::read(&self.socket, &mut buffer[..]) {
                 Ok(0) => {
-                    intake.malformed(&"the connection was closed before the list was complete", self.sender);
+                    intake.malformed(
+                        &"the connection was closed before the list was complete",
+                        self.sender,
+                    );
                     self.state = State::Gone;
                     return;
                 }
@@ -203,6 +242,10 @@ impl Connection {
 
     /// An answer fits into any socket's buffer; a client that is gone needs none.
     fn answer(&self, answer: &[u8]) {
-        let _ = net::send(self.socket.as_fd(), answer, net::SendFlags::NOSIGNAL | net::SendFlags::DONTWAIT);
+        let _ = net::send(
+            self.socket.as_fd(),
+            answer,
+            net::SendFlags::NOSIGNAL | net::SendFlags::DONTWAIT,
+        );
     }
 }

@@ -22,7 +22,11 @@ struct Said {
 impl Throttle {
     /// How many times it was kept back since it was last said, when it may be said now; else `None`.
     pub(super) fn may_say(&mut self, name: &[u8], now: Instant) -> Option<u64> {
-        let name = if self.said.len() < NAMES || self.said.contains_key(name) { name } else { b"" };
+        let name = if self.said.len() < NAMES || self.said.contains_key(name) {
+            name
+        } else {
+            b""
+        };
         match self.said.get_mut(name) {
             Some(said) if now.duration_since(said.at) < EVERY => {
                 said.kept_back += 1;
@@ -33,7 +37,13 @@ impl Throttle {
                 Some(std::mem::take(&mut said.kept_back))
             }
             None => {
-                self.said.insert(name.to_vec(), Said { at: now, kept_back: 0 });
+                self.said.insert(
+                    name.to_vec(),
+                    Said {
+                        at: now,
+                        kept_back: 0,
+                    },
+                );
                 Some(0)
             }
         }
@@ -42,7 +52,11 @@ impl Throttle {
 
 /// `" (and 7 more)"`, or nothing.
 pub(super) fn and_more(kept_back: u64) -> String {
-    if kept_back == 0 { String::new() } else { format!(" (and {kept_back} more in the last minute)") }
+    if kept_back == 0 {
+        String::new()
+    } else {
+        format!(" (and {kept_back} more in the last minute)")
+    }
 }
 
 #[cfg(test)]

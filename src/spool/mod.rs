@@ -79,32 +79,40 @@ struct Memory {
 
 struct Refusal {
     retry: Instant,
+    /// The file could not even be opened: `disk` is an empty table in its place.
+    unopened: bool,
 }
 
 impl Spool {
     /// Opens the spool in `folder`, makes it when it is not there, and sets every `active` row
-    /// back to due: who holds the lock knows that its owner is dead. A file that is no spool or is corrupt is kept
-    /// aside and a new one begun.
+    /// back to due: who holds the lock knows that its owner is dead. A file that is no spool or is
+    /// corrupt is kept aside and a new one begun. When nothing can be opened the spool starts in
+    /// memory, and goes on trying.
     ///
     /// # Errors
-    /// When the folder cannot be made or the file not be opened.
+    /// When there is no memory.
     pub fn open(folder: &Path) -> io::Result<Spool> {
-        files::make_folders(folder)?;
-        let disk = Db::open(&folder.join("spool.db"))?;
-        let recovered = disk.recover().map_err(io::Error::other)?;
-        if recovered > 0 {
-            info!(
-                "spool: {recovered} deliveries were under way when the last process ended; they are due again"
-            );
-        }
+        let memory = Db::memory().map_err(io::Error::other)?;
+        let (disk, refuses) = match open_disk(folder) {
+            Ok(disk) => (disk, None),
+            Err(error) => {
+                error!("spool: cannot open: {error}; keeping deliveries in memory until it can");
+                (
+                    Db::memory().map_err(io::Error::other)?,
+                    Some(Refusal {
+                        retry: Instant::now() + RETRY,
+                        unopened: true,
+                    }),
+                )
+            }
+        };
         let last = disk.last_id().map_err(io::Error::other)?;
-        files::remove_orphans(folder, |name| disk.names_file(name).unwrap_or(true))?;
         Ok(Spool {
             folder: folder.to_owned(),
             disk: Turns::new(disk),
             memory: Mutex::new(Memory {
-                db: Db::memory().map_err(io::Error::other)?,
-                refuses: None,
+                db: memory,
+                refuses,
             }),
             last_id: AtomicI64::new(last),
             dropped: AtomicU64::new(0),
@@ -143,6 +151,7 @@ impl Spool {
                     );
                     memory.refuses = Some(Refusal {
                         retry: Instant::now() + RETRY,
+                        unopened: false,
                     });
                 }
             }
@@ -250,6 +259,13 @@ impl Spool {
             return false;
         }
         refusal.retry = Instant::now() + RETRY;
+        if refusal.unopened {
+            let Ok(disk) = open_disk(&self.folder) else {
+                return false;
+            };
+            *self.disk.first() = disk;
+            refusal.unopened = false;
+        }
         match Self::move_to_disk(&memory.db, &self.disk) {
             Ok(moved) => {
                 warn!("spool: can be written again; {moved} deliveries moved from memory to disk");
@@ -288,6 +304,19 @@ impl Spool {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn open_disk(folder: &Path) -> io::Result<Db> {
+    files::make_folders(folder)?;
+    let disk = Db::open(&folder.join("spool.db"))?;
+    let recovered = disk.recover().map_err(io::Error::other)?;
+    if recovered > 0 {
+        info!(
+            "spool: {recovered} deliveries were under way when the last process ended; they are due again"
+        );
+    }
+    files::remove_orphans(folder, |name| disk.names_file(name).unwrap_or(true))?;
+    Ok(disk)
 }
 
 #[cfg(test)]
@@ -366,6 +395,24 @@ mod tests {
         assert_eq!(rest, [before, later]);
         let after = row(&spool, "a");
         assert_eq!(spool.commit(&[after]), Kept::Disk);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = dir.path().join("not yet");
+        let spool = Spool::open(&parent.join("s")).unwrap();
+        let early = row(&spool, "a");
+        assert_eq!(spool.commit(std::slice::from_ref(&early)), Kept::Memory);
+        std::fs::create_dir(&parent).unwrap();
+        let limit = Instant::now() + Duration::from_secs(30);
+        while !spool.mend() {
+            assert!(Instant::now() < limit);
+            std::thread::yield_now();
+        }
+        drop(spool);
+        let spool = Spool::open(&parent.join("s")).unwrap();
+        assert_eq!(spool.claim("a", now(), 9).unwrap()[0].kept, early);
     }
 
     #[test]

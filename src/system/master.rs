@@ -8,6 +8,7 @@
 use super::socket;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Descriptor of the status pipe.
 const STATUS_FD: i32 = 3;
@@ -31,6 +32,7 @@ pub enum State {
 #[derive(Debug)]
 pub struct Master {
     status: OwnedFd,
+    unavailable: AtomicBool,
 }
 
 /// Takes over what master left us: the line to it, and the service's socket.
@@ -47,7 +49,13 @@ pub fn adopt() -> io::Result<(Master, OwnedFd)> {
         "descriptor 4 (the service's socket)",
     )?;
     rustix::io::ioctl_fionbio(&status, true)?;
-    Ok((Master { status }, listen))
+    Ok((
+        Master {
+            status,
+            unavailable: AtomicBool::new(false),
+        },
+        listen,
+    ))
 }
 
 fn named(result: io::Result<OwnedFd>, what: &str) -> io::Result<OwnedFd> {
@@ -61,6 +69,9 @@ impl Master {
     /// # Errors
     /// When the message could not be written.
     pub fn tell(&self, state: State) -> io::Result<()> {
+        if state == State::Unavailable && self.unavailable.swap(true, Ordering::Relaxed) {
+            return Ok(()); // said already; master would warn about a second time
+        }
         let mut message = [0u8; 8];
         message[..4].copy_from_slice(&(state as i32).to_ne_bytes());
         message[4..].copy_from_slice(
@@ -81,9 +92,14 @@ mod tests {
     #[test]
     fn a_message_is_two_ints() {
         let (read, write) = rustix::pipe::pipe().unwrap();
-        Master { status: write }
-            .tell(State::ConnectionMulti)
-            .unwrap();
+        let master = Master {
+            status: write,
+            unavailable: AtomicBool::new(false),
+        };
+        master.tell(State::Unavailable).unwrap();
+        master.tell(State::Unavailable).unwrap();
+        rustix::io::read(&read, &mut [0u8; 8]).unwrap();
+        master.tell(State::ConnectionMulti).unwrap();
         let mut bytes = [0u8; 16];
         assert_eq!(rustix::io::read(&read, &mut bytes).unwrap(), 8);
         assert_eq!(bytes[..4], 4i32.to_ne_bytes());

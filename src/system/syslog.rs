@@ -102,6 +102,11 @@ impl Syslog {
         self.stderr.store(on, Ordering::Relaxed);
     }
 
+    /// Whether they go there.
+    pub fn stderr(&self) -> bool {
+        self.stderr.load(Ordering::Relaxed)
+    }
+
     /// Switches debug lines on or off.
     pub fn set_debug(&self, on: bool) {
         self.debug.store(on, Ordering::Relaxed);

@@ -1,15 +1,16 @@
 //! Who we are: the daemon never runs as root, it becomes the Cyrus user first (`lib/util.c`, `become_cyrus`).
 
-use nix::unistd::{Uid, User, initgroups, setgid, setuid};
+use nix::unistd::{Group, Uid, User, initgroups, setgid, setuid};
 use std::ffi::CString;
 use std::io;
 
-/// Becomes `name`, with its groups, when we are root; does nothing when we are anybody else.
+/// Becomes `name`, with its groups (and `group` instead of its own when given), when we are root;
+/// does nothing when we are anybody else.
 /// To be called before anything is opened and before any thread is started.
 ///
 /// # Errors
 /// One line that says what failed.
-pub fn become_user(name: &str) -> io::Result<()> {
+pub fn become_user(name: &str, group: Option<&str>) -> io::Result<()> {
     if !Uid::effective().is_root() {
         return Ok(());
     }
@@ -23,8 +24,17 @@ pub fn become_user(name: &str) -> io::Result<()> {
             "must not run as root: the Cyrus user {name} has uid 0"
         )));
     }
+    let gid = match group {
+        None => user.gid,
+        Some(name) => {
+            let found = Group::from_name(name).map_err(|e| failed("look-up of its group", e))?;
+            found
+                .ok_or_else(|| io::Error::other(format!("no such group: {name}")))?
+                .gid
+        }
+    };
     let text = CString::new(name).map_err(io::Error::other)?;
-    initgroups(&text, user.gid).map_err(|e| failed("initgroups", e))?;
-    setgid(user.gid).map_err(|e| failed("setgid", e))?;
+    initgroups(&text, gid).map_err(|e| failed("initgroups", e))?;
+    setgid(gid).map_err(|e| failed("setgid", e))?;
     setuid(user.uid).map_err(|e| failed("setuid", e))
 }

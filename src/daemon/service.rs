@@ -1,0 +1,357 @@
+//! One running service: its parts, and how they are started, changed and ended.
+
+use super::dispatch::Dispatcher;
+use super::instances::Instances;
+use super::intake::{Intake, Wiring};
+use super::{Fatal, Standing, apply, datagrams, streams};
+use crate::config::{NotifySocket, Settings};
+use crate::method::{self, Kind};
+use crate::spool::{Spool, sync};
+use crate::system::cancel::Cancel;
+use crate::system::lock::{self, Lock};
+use crate::system::master::{self, Master, State};
+use crate::system::signal::{self, Request};
+use crate::system::socket::{self, Peeker};
+use crate::system::syslog::Syslog;
+use crate::system::{systemd, thread};
+use log::{debug, error, info, warn};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// The spool's folder in `configdirectory`.
+const SPOOL: &str = "notifyd";
+/// How long attempts under way may take when a successor waits.
+const HAND_OVER_GRACE: Duration = Duration::from_secs(20);
+/// How long they may take when we are told to end.
+const TERMINATE_GRACE: Duration = Duration::from_secs(5);
+/// Mode of a socket that we bind ourselves: senders run as our own user.
+const SOCKET_MODE: u32 = 0o600;
+
+/// What the main thread is told.
+enum Control {
+    Signal(Request),
+    /// Nobody else reads any more.
+    Locked(io::Result<Lock>),
+    /// The dispatcher has stopped, as it was told.
+    Delivered,
+    /// The intake has ended.
+    Read(io::Result<()>),
+}
+
+/// What we are about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// New settings wait for the dispatcher to stop.
+    Reloading,
+    /// The dispatcher stops, then the intake, then we.
+    Leaving,
+}
+
+/// Whether it is our turn to read.
+enum Turn {
+    /// With the lock, unless it could not be had for want of a disk.
+    Ours(Option<Lock>),
+    /// We were told to end while another process was reading.
+    ToldToEnd,
+}
+
+/// The parts of the service.
+pub(super) struct Service {
+    control: Receiver<Control>,
+    sender: Sender<Control>,
+    standing: Standing,
+    master: Option<Arc<Master>>,
+    syslog: Arc<Syslog>,
+    spool: Arc<Spool>,
+    default: &'static Kind,
+    dispatcher: Dispatcher,
+    wiring: Arc<RwLock<Wiring>>,
+    leave: Arc<Cancel>,
+    phase: Phase,
+    next: Option<Settings>,
+    _lock: Option<Lock>,
+}
+
+/// How we got our socket.
+struct Listening {
+    socket: OwnedFd,
+    master: Option<Arc<Master>>,
+    what: String,
+}
+
+impl Service {
+    /// Takes over or binds the socket, waits until nobody else reads, opens the spool, and starts all threads.
+    /// `None` when we were told to end before it was our turn.
+    pub(super) fn start(
+        settings: &Settings,
+        default: &'static Kind,
+        standing: Standing,
+        syslog: &Arc<Syslog>,
+    ) -> Result<Option<Service>, Fatal> {
+        let (sender, control) = channel();
+        let signals = sender.clone();
+        // The channel lives as long as the process.
+        signal::watch(move |request| drop(signals.send(Control::Signal(request))))?;
+        let listening = listen(settings, standing)?;
+        let folder = settings.configdirectory.join(SPOOL);
+        let Turn::Ours(lock) = take_lock(&folder, &sender, &control)? else {
+            return Ok(None);
+        };
+        let spool = Arc::new(Spool::open(&folder)?);
+        let house = Arc::downgrade(&spool);
+        thread("spool", move || sync::keep_house(&house))?;
+
+        let instances = Arc::new(Instances::build(&method::Context { settings, syslog }));
+        let dispatcher = start_dispatcher(&spool, &instances, &sender)?;
+        let wiring = Arc::new(RwLock::new(Wiring {
+            instances,
+            default,
+            waker: dispatcher.waker(),
+        }));
+        let leave = Arc::new(Cancel::new()?);
+        let intake = Intake::new(spool.clone(), wiring.clone())?;
+        info!(
+            "started: {}, spool {}, default method {}",
+            listening.what,
+            folder.display(),
+            default.name
+        );
+        let master = listening.master.clone();
+        start_intake(intake, listening, leave.clone(), sender.clone())?;
+        if let Err(error) = systemd::notify("READY=1") {
+            warn!("cannot tell systemd that we are ready: {error}");
+        }
+        Ok(Some(Service {
+            control,
+            sender,
+            standing,
+            master,
+            syslog: syslog.clone(),
+            spool,
+            default,
+            dispatcher,
+            wiring,
+            leave,
+            phase: Phase::Running,
+            next: None,
+            _lock: lock,
+        }))
+    }
+
+    /// Runs until told to end. `load` reads the configuration again.
+    pub(super) fn run(
+        mut self,
+        load: &mut dyn FnMut() -> Result<Settings, String>,
+    ) -> Result<(), Fatal> {
+        loop {
+            // We hold a sender ourselves, so there is always somebody to wait for.
+            let Ok(control) = self.control.recv() else {
+                return Ok(());
+            };
+            match control {
+                Control::Signal(Request::ToggleDebug) => {
+                    self.syslog.set_debug(!self.syslog.debug())
+                }
+                Control::Signal(Request::Terminate) => self.leave(TERMINATE_GRACE),
+                Control::Signal(Request::Reload) => match load() {
+                    Err(message) => {
+                        error!("SIGHUP: {message}; going on with the configuration as it was")
+                    }
+                    Ok(settings) => self.reload(settings),
+                },
+                Control::Delivered if self.phase == Phase::Leaving => self.leave.raise(),
+                Control::Delivered => self.deliver_again()?,
+                Control::Read(Ok(())) if self.phase == Phase::Leaving => return Ok(()),
+                Control::Read(Ok(())) => {
+                    return Err(Fatal(
+                        "internal error: the intake has ended".into(),
+                        super::exit::OSERR,
+                    ));
+                }
+                Control::Read(Err(error)) => {
+                    return Err(Fatal(
+                        format!("the notify socket is broken: {error}"),
+                        super::exit::OSERR,
+                    ));
+                }
+                Control::Locked(_) => {}
+            }
+        }
+    }
+
+    fn reload(&mut self, settings: Settings) {
+        if self.phase == Phase::Leaving {
+            return;
+        }
+        match self.standing {
+            Standing::UnderMaster => self.leave(HAND_OVER_GRACE),
+            Standing::Alone => {
+                self.phase = Phase::Reloading;
+                self.next = Some(settings);
+                self.dispatcher.stop(HAND_OVER_GRACE);
+            }
+        }
+    }
+
+    fn leave(&mut self, grace: Duration) {
+        if let Some(master) = &self.master
+            && self.phase != Phase::Leaving
+        {
+            // A stream service counts as ready until it says otherwise: let master start the next one now.
+            // A datagram service has said so at its start.
+            let _ = master.tell(State::Unavailable); // if not, master finds out when we end
+        }
+        self.phase = Phase::Leaving;
+        self.dispatcher.stop(grace);
+    }
+
+    /// The dispatcher has stopped: to be replaced by one with the new settings.
+    fn deliver_again(&mut self) -> Result<(), Fatal> {
+        let Some(settings) = self.next.take() else {
+            return Err(Fatal(
+                "internal error: the dispatcher has ended".into(),
+                super::exit::OSERR,
+            ));
+        };
+        apply(&settings, &self.syslog);
+        let context = method::Context {
+            settings: &settings,
+            syslog: &self.syslog,
+        };
+        let instances = Arc::new(Instances::build(&context));
+        self.dispatcher = start_dispatcher(&self.spool, &instances, &self.sender)?;
+        let wiring = Wiring {
+            instances,
+            default: self.default,
+            waker: self.dispatcher.waker(),
+        };
+        *self.wiring.write().unwrap_or_else(PoisonError::into_inner) = wiring;
+        self.dispatcher.waker().wake();
+        self.phase = Phase::Running;
+        info!("SIGHUP: the configuration was read again");
+        Ok(())
+    }
+}
+
+fn start_dispatcher(
+    spool: &Arc<Spool>,
+    instances: &Instances,
+    sender: &Sender<Control>,
+) -> io::Result<Dispatcher> {
+    let sender = sender.clone();
+    // When nobody listens any more, the process is about to end.
+    Dispatcher::start(spool.clone(), instances, move || {
+        drop(sender.send(Control::Delivered))
+    })
+}
+
+fn listen(settings: &Settings, standing: Standing) -> Result<Listening, Fatal> {
+    if standing == Standing::UnderMaster {
+        let (master, socket) = master::adopt().map_err(|error| {
+            Fatal(
+                format!("not started by Cyrus' master? {error}"),
+                super::exit::OSERR,
+            )
+        })?;
+        return Ok(Listening {
+            socket,
+            master: Some(Arc::new(master)),
+            what: "socket from master".into(),
+        });
+    }
+    if let Some(socket) = systemd::activated()? {
+        return Ok(Listening {
+            socket,
+            master: None,
+            what: "socket from systemd".into(),
+        });
+    }
+    let (path, datagram) = match &settings.notifysocket {
+        NotifySocket::Datagram(path) => (path, true),
+        NotifySocket::Dlist(path) => (path, false),
+    };
+    let named = |error: io::Error| {
+        Fatal(
+            format!("notifysocket {}: {error}", path.display()),
+            super::exit::OSERR,
+        )
+    };
+    let socket = socket::bind(path, datagram, SOCKET_MODE).map_err(named)?;
+    Ok(Listening {
+        socket,
+        master: None,
+        what: format!("notifysocket {}", path.display()),
+    })
+}
+
+/// Waits until no other process reads; signals are heard meanwhile.
+fn take_lock(
+    folder: &Path,
+    sender: &Sender<Control>,
+    control: &Receiver<Control>,
+) -> Result<Turn, Fatal> {
+    let path = folder.join("lock");
+    let _ = std::fs::create_dir(folder); // what is wrong with it shows in the next line
+    match lock::try_take(&path) {
+        Ok(Some(lock)) => return Ok(Turn::Ours(Some(lock))),
+        Ok(None) => debug!("another notifyd reads; waiting for it to end"),
+        Err(error) => {
+            // Better two readers than none: then every sender would wait.
+            error!("{}: {error}; going on without the lock", path.display());
+            return Ok(Turn::Ours(None));
+        }
+    }
+    let sender = sender.clone();
+    thread("lock", move || {
+        sender.send(Control::Locked(lock::wait(&path)))
+    })?;
+    loop {
+        match control.recv() {
+            Ok(Control::Locked(lock)) => return Ok(Turn::Ours(Some(lock?))),
+            Ok(Control::Signal(Request::Terminate | Request::Reload)) | Err(_) => {
+                return Ok(Turn::ToldToEnd);
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+fn start_intake(
+    mut intake: Intake,
+    listening: Listening,
+    leave: Arc<Cancel>,
+    sender: Sender<Control>,
+) -> io::Result<()> {
+    let Listening { socket, master, .. } = listening;
+    let tell = move |state| {
+        if let Some(master) = &master
+            && let Err(error) = master.tell(state)
+        {
+            debug!("cannot tell master: {error}");
+        }
+    };
+    if socket::is_datagram(&socket)? {
+        let peeker = Peeker::new(socket)?;
+        tell(State::Unavailable);
+        tell(State::Connection);
+        thread("intake", move || {
+            let result = datagrams::read(peeker, &mut intake, &leave);
+            debug!("intake ends: {}", intake.counts());
+            drop(sender.send(Control::Read(result)));
+        })?;
+    } else {
+        thread("intake", move || {
+            let result = streams::serve(&socket, &mut intake, &leave, || {
+                tell(State::ConnectionMulti)
+            });
+            debug!("intake ends: {}", intake.counts());
+            drop(sender.send(Control::Read(result)));
+        })?;
+    }
+    Ok(())
+}

@@ -20,6 +20,13 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
+/// How many lines a minute bad input of one sort may cost: each has its line, a flood has not.
+const BAD: u32 = 100;
+
+/// How long after the start a datagram may come from nobody knows whom: who was blocked in `sendto(2)` on a full
+/// queue when we asked the kernel for names gets through then.
+const NAMELESS: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// What a change of configuration changes for the intake.
 #[derive(Clone)]
 pub struct Wiring {
@@ -61,6 +68,7 @@ pub struct Intake {
     spool: Arc<Spool>,
     wiring: Arc<RwLock<Wiring>>,
     uid: u32,
+    started: Instant,
     batch: Vec<NewRow>,
     throttle: Throttle,
     /// Never raised: what is done at once does not wait.
@@ -78,6 +86,7 @@ impl Intake {
             spool,
             wiring,
             uid: rustix::process::geteuid().as_raw(),
+            started: Instant::now(),
             batch: Vec::new(),
             throttle: Throttle::default(),
             never: Cancel::new()?,
@@ -90,19 +99,21 @@ impl Intake {
         self.counts
     }
 
-    /// Whether `sender` may send: root, our own user, and whoever sent before the kernel was asked who it is.
+    /// Whether `sender` may send: root, our own user, and for a while at the start whoever called
+    /// `sendto(2)` before the kernel was asked to note who it is.
     pub fn allows(&mut self, sender: Option<Sender>) -> bool {
-        let allowed = sender.is_none_or(|sender| sender.uid == 0 || sender.uid == self.uid);
+        let allowed = match sender {
+            Some(sender) => sender.uid == 0 || sender.uid == self.uid,
+            None => self.started.elapsed() < NAMELESS,
+        };
         if !allowed {
             self.counts.received += 1;
             self.counts.refused += 1;
-            self.warn(
-                b"refused",
-                format_args!(
-                    "notification refused: {} is neither root nor our own user",
-                    from(sender)
-                ),
+            let text = format_args!(
+                "notification refused: {} is neither root nor our own user",
+                from(sender)
             );
+            self.warn(b"refused", BAD, text);
         }
         allowed
     }
@@ -113,6 +124,7 @@ impl Intake {
         self.counts.truncated += 1;
         self.warn(
             b"truncated",
+            BAD,
             format_args!(
                 "notification dropped: longer than 65536 bytes ({})",
                 from(sender)
@@ -126,6 +138,7 @@ impl Intake {
         self.counts.malformed += 1;
         self.warn(
             b"malformed",
+            BAD,
             format_args!("malformed notify request: {why} ({})", from(sender)),
         );
     }
@@ -175,6 +188,7 @@ impl Intake {
             Outcome::Temporary(why) => {
                 self.warn(
                     kind.name.as_bytes(),
+                    1,
                     format_args!("method {}: {why}; it is spooled", kind.name),
                 );
                 false
@@ -182,6 +196,7 @@ impl Intake {
             Outcome::Permanent(why) => {
                 self.warn(
                     kind.name.as_bytes(),
+                    1,
                     format_args!("method {}: failed: {why}", kind.name),
                 );
                 true
@@ -197,6 +212,7 @@ impl Intake {
         let key = [b"method ".as_slice(), name].concat();
         self.warn(
             &key,
+            1,
             format_args!(
                 "no method '{shown}' (class {class}, {}): notification dropped",
                 from(sender)
@@ -245,6 +261,7 @@ impl Intake {
                 let shown = printable(fname, 300);
                 self.warn(
                     b"fname",
+                    BAD,
                     format_args!("{name}: the staged message {shown} is not kept: {error}"),
                 );
             }
@@ -272,8 +289,8 @@ impl Intake {
         kept
     }
 
-    fn warn(&mut self, key: &[u8], text: fmt::Arguments<'_>) {
-        if let Some(kept_back) = self.throttle.may_say(key, Instant::now()) {
+    fn warn(&mut self, key: &[u8], most: u32, text: fmt::Arguments<'_>) {
+        if let Some(kept_back) = self.throttle.may_say(key, most, Instant::now()) {
             warn!("{text}{}", and_more(kept_back));
         }
     }

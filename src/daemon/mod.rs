@@ -58,7 +58,10 @@ enum Standing {
 
 /// Runs `notifyd` with `arguments` (without the program's name) until it is told to end; the exit code.
 pub fn main(arguments: &[OsString]) -> u8 {
-    let context = Context::from_env();
+    let context = Context {
+        lenient: true,
+        ..Context::from_env()
+    };
     let standing = match std::env::var_os("CYRUS_SERVICE") {
         Some(_) => Standing::UnderMaster,
         None => Standing::Alone,

@@ -17,15 +17,16 @@ use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Instant, SystemTime};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant, SystemTime};
 
 /// How many lines a minute bad input of one sort may cost: each has its line, a flood has not.
 const BAD: u32 = 100;
 
 /// How long after the start a datagram may come from nobody knows whom: who was blocked in `sendto(2)` on a full
 /// queue when we asked the kernel for names gets through then.
-const NAMELESS: std::time::Duration = std::time::Duration::from_secs(10);
+const NAMELESS: Duration = Duration::from_secs(10);
 
 /// What a change of configuration changes for the intake.
 #[derive(Clone)]
@@ -66,7 +67,9 @@ impl fmt::Display for Counts {
 /// Takes notifications and collects deliveries until they are committed.
 pub struct Intake {
     spool: Arc<Spool>,
-    wiring: Arc<RwLock<Wiring>>,
+    wiring: Wiring,
+    /// Where a new wiring comes from.
+    rewired: Receiver<Wiring>,
     uid: u32,
     started: Instant,
     batch: Vec<NewRow>,
@@ -77,14 +80,15 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// An intake into `spool`.
+    /// An intake into `spool`. A new wiring that comes through `rewired` is taken after the next batch.
     ///
     /// # Errors
     /// When the system has no descriptor left.
-    pub fn new(spool: Arc<Spool>, wiring: Arc<RwLock<Wiring>>) -> io::Result<Intake> {
+    pub fn new(spool: Arc<Spool>, wiring: Wiring, rewired: Receiver<Wiring>) -> io::Result<Intake> {
         Ok(Intake {
             spool,
             wiring,
+            rewired,
             uid: rustix::process::geteuid().as_raw(),
             started: Instant::now(),
             batch: Vec::new(),
@@ -154,44 +158,38 @@ impl Intake {
     /// Takes one notification: does it now, or puts it into the batch.
     pub fn take(&mut self, notification: Notification, sender: Option<Sender>) {
         self.counts.received += 1;
-        let wiring = self
-            .wiring
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        match route(&notification, wiring.default) {
+        match route(&notification, self.wiring.default) {
             Route::Unknown => self.unknown(&notification, sender),
-            Route::Method(place) => {
-                let kind = &METHODS[place];
-                if !(kind.immediate && self.now(&wiring, place, &notification)) {
-                    self.owe(kind, &notification, sender);
-                }
+            Route::Method(place) if METHODS[place].immediate => {
+                self.now(place, notification, sender)
             }
+            Route::Method(place) => self.owe(&METHODS[place], &notification, sender),
         }
     }
 
-    /// Does it at once; false when it must go through the spool after all.
-    fn now(&mut self, wiring: &Wiring, place: usize, notification: &Notification) -> bool {
+    /// Does it at once, or owes it after all when that is not possible now.
+    fn now(&mut self, place: usize, notification: Notification, sender: Option<Sender>) {
         let kind = &METHODS[place];
         let delivery = Delivery {
             id: 0,
             received: SystemTime::now(),
-            notification: notification.clone(),
+            notification,
             message_file: None,
         };
-        match wiring
+        match self
+            .wiring
             .instances
             .get(place)
             .deliver(&delivery, kind.timeout, &self.never)
         {
-            Outcome::Delivered(_) => true,
+            Outcome::Delivered(_) => {}
             Outcome::Temporary(why) => {
                 self.warn(
                     kind.name.as_bytes(),
                     1,
                     format_args!("method {}: {why}; it is spooled", kind.name),
                 );
-                false
+                self.owe(kind, &delivery.notification, sender);
             }
             Outcome::Permanent(why) => {
                 self.warn(
@@ -199,7 +197,6 @@ impl Intake {
                     1,
                     format_args!("method {}: failed: {why}", kind.name),
                 );
-                true
             }
         }
     }
@@ -271,9 +268,17 @@ impl Intake {
 
     /// Commits the batch to the spool. When this returns, what was taken is safe, or was counted as dropped.
     pub fn commit(&mut self) -> Kept {
-        if self.batch.is_empty() {
-            return Kept::Disk;
+        let kept = match self.batch.is_empty() {
+            true => Kept::Disk,
+            false => self.commit_batch(),
+        };
+        if let Ok(wiring) = self.rewired.try_recv() {
+            self.wiring = wiring;
         }
+        kept
+    }
+
+    fn commit_batch(&mut self) -> Kept {
         let kept = self.spool.commit(&self.batch);
         if kept == Kept::Dropped {
             for name in self.batch.iter().filter_map(|row| row.file.as_deref()) {
@@ -281,11 +286,7 @@ impl Intake {
             }
         }
         self.batch.clear();
-        self.wiring
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .waker
-            .wake();
+        self.wiring.waker.wake();
         kept
     }
 

@@ -87,6 +87,9 @@ pub fn main(arguments: &[OsString]) -> u8 {
             if standing == Standing::Alone && !syslog.stderr() {
                 let _ = writeln!(io::stderr(), "notifyd: {message}"); // as above
             }
+            if standing == Standing::Alone && code == exit::USAGE {
+                let _ = write!(io::stderr(), "{USAGE}"); // as above
+            }
             code
         }
     };
@@ -100,8 +103,7 @@ fn run(
     standing: Standing,
     syslog: &Arc<Syslog>,
 ) -> Result<(), Fatal> {
-    let options = options::parse(arguments)
-        .map_err(|message| Fatal(format!("{message}\n{USAGE}"), exit::USAGE))?;
+    let options = options::parse(arguments).map_err(|message| Fatal(message, exit::USAGE))?;
     if options.help || options.version {
         let text = if options.help {
             USAGE

@@ -2,6 +2,7 @@
 //! the [`Spool`](super::Spool)'s business.
 
 use super::Micros;
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 use std::cell::Cell;
@@ -148,6 +149,8 @@ impl Db {
             ));
         }
         connection.pragma_update(None, "synchronous", "NORMAL")?;
+        // A hand-over must not wait for the disk; the next process goes on with the log as it is.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // The housekeeper does it (see sync.rs); this is only for when it cannot.
         connection.pragma_update(None, "wal_autocheckpoint", 32_768)?;
         Db::prepare(connection)

@@ -7,6 +7,7 @@
 
 use super::Spool;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,11 @@ impl Housekeeper {
 
     fn checkpoint(&mut self, path: &Path) -> io::Result<()> {
         if self.connection.is_none() {
-            self.connection = Some(Connection::open(path).map_err(io::Error::other)?);
+            let connection = Connection::open(path).map_err(io::Error::other)?;
+            connection
+                .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+                .map_err(io::Error::other)?;
+            self.connection = Some(connection);
         }
         if let Some(connection) = &self.connection {
             connection

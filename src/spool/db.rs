@@ -15,6 +15,9 @@ const VERSION: i64 = 1;
 /// How many commits may pass between two looks at the file's size.
 const SIZE_EVERY: u32 = 64;
 
+/// To what length the log's file is cut when the log begins anew, in bytes.
+pub(super) const LOG_LIMIT: i64 = 4 << 20;
+
 const SCHEMA: &str = "
     CREATE TABLE delivery (
         id           INTEGER PRIMARY KEY,
@@ -135,8 +138,7 @@ impl Db {
     }
 
     fn try_open(path: &Path) -> rusqlite::Result<Db> {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
+        let connection = connect(path)?;
         // Before the first table, or it has no effect.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         let mode: String =
@@ -149,8 +151,6 @@ impl Db {
             ));
         }
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        // A hand-over must not wait for the disk; the next process goes on with the log as it is.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // The housekeeper does it (see sync.rs); this is only for when it cannot.
         connection.pragma_update(None, "wal_autocheckpoint", 32_768)?;
         Db::prepare(connection)
@@ -392,13 +392,13 @@ impl Db {
             .unwrap();
     }
 
-    /// Moves the whole log into the file and begins it anew. Waits for nobody.
+    /// Moves the log into the file, as far as no reader needs it. When all of it was moved, the next commit
+    /// begins the log anew. Waits for nobody.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn restart_log(&self) -> rusqlite::Result<()> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
+    pub fn checkpoint(&self) -> rusqlite::Result<Log> {
+        checkpoint(&self.connection)
     }
 }
 
@@ -451,6 +451,35 @@ fn settle_one(
         }
     }
     Ok(())
+}
+
+/// How long the log is and how much of it is in the file already, in pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Pages in the log.
+    pub pages: i64,
+    /// Those of them that are in the file.
+    pub moved: i64,
+}
+
+/// See [`Db::checkpoint`].
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<Log> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok(Log {
+            pages: row.get(1)?,
+            moved: row.get(2)?,
+        })
+    })
+}
+
+/// A connection to the spool file at `path`, set up for the log; a missing file is made.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    // A hand-over must not wait for the disk; the next process goes on with the log as it is.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
+    Ok(connection)
 }
 
 fn names_file(connection: &Connection, name: &str) -> rusqlite::Result<bool> {

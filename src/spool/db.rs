@@ -16,7 +16,6 @@ use rusqlite::{Connection, ErrorCode, params};
 use std::cell::Cell;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 /// Version of the table's form, in `PRAGMA user_version`.
 const VERSION: i64 = 1;

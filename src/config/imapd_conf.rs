@@ -23,6 +23,9 @@ use super::keys::{self, Key, Retired};
 use super::lines::{Line, Lines};
 use super::value::{self, Misfit, Value};
 
+/// Options of those whose values can misfit that `notifyd` acts on: there, a value that does not fit is fatal always.
+const ACTED_ON: [&str; 2] = ["debug", "smtp_backend"];
+
 /// Why a configuration cannot be used, in the words of Cyrus.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError(Vec<u8>);
@@ -104,16 +107,18 @@ pub struct ImapdConf {
     pub(super) slots: Vec<Slot>,
     pub(super) overflow: BTreeMap<Vec<u8>, Vec<u8>>,
     service: Vec<u8>,
+    lenient: bool,
     warnings: Vec<String>,
 }
 
 impl ImapdConf {
     /// Reads `file` and what it includes for `service`. `prefix` is CYRUS_PREFIX: put before each
-    /// file name and tried first. Fails as Cyrus does, see [`ConfigError`].
+    /// file name and tried first. `lenient`: see [`Context`](super::Context). Fails as Cyrus does, see [`ConfigError`].
     pub fn read(
         file: &Path,
         service: &[u8],
         prefix: Option<&OsStr>,
+        lenient: bool,
         read: ReadFile<'_>,
     ) -> Result<ImapdConf, ConfigError> {
         let mut conf = ImapdConf {
@@ -126,6 +131,7 @@ impl ImapdConf {
                 .collect(),
             overflow: BTreeMap::new(),
             service: service.to_vec(),
+            lenient,
             warnings: Vec::new(),
         };
         let mut files = Files {
@@ -239,8 +245,19 @@ impl ImapdConf {
             self.keep(name, text, number)?;
         }
         let mut aliases = Vec::new();
-        let value = value::read(key.kind, text, &mut aliases)
-            .map_err(|misfit| does_not_fit(key.name, text, &misfit, number))?;
+        let value = match value::read(key.kind, text, &mut aliases) {
+            Ok(value) => value,
+            Err(misfit) => {
+                let error = does_not_fit(key.name, text, &misfit, number);
+                if !self.lenient || ACTED_ON.contains(&key.name) {
+                    return Err(error);
+                }
+                self.warnings.push(format!(
+                    "{error}: not a value that Cyrus 3.6 knows; passed over"
+                ));
+                return Ok(());
+            }
+        };
         for (alias, preferred) in aliases {
             self.warnings.push(format!(
                 "Value '{alias}' for option '{}' is deprecated in favor of value '{preferred}'",

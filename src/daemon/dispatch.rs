@@ -228,7 +228,7 @@ impl Dispatch {
             match begin_lane(&self.spool, lane, now) {
                 Ok(next) => wait = wait.min(next),
                 Err(error) => {
-                    if let Some(kept_back) = self.deferrals.may_say(b"spool", Instant::now()) {
+                    if let Some(kept_back) = self.deferrals.may_say(b"spool", 1, Instant::now()) {
                         error!(
                             "spool: cannot take deliveries from it: {error}{}",
                             and_more(kept_back)
@@ -249,7 +249,7 @@ impl Dispatch {
                 true
             }
             Err(error) => {
-                if let Some(kept_back) = self.deferrals.may_say(b"settle", Instant::now()) {
+                if let Some(kept_back) = self.deferrals.may_say(b"settle", 1, Instant::now()) {
                     error!(
                         "spool: cannot write down what was delivered: {error}{}",
                         and_more(kept_back)
@@ -307,7 +307,9 @@ impl Dispatch {
             }
             Verdict::Again(due) => {
                 let method = &ended.row.kept.method;
-                if let Some(kept_back) = self.deferrals.may_say(method.as_bytes(), Instant::now()) {
+                if let Some(kept_back) =
+                    self.deferrals.may_say(method.as_bytes(), 1, Instant::now())
+                {
                     warn!(
                         "{}{}",
                         line(&ended.row, "deferred", why, now),

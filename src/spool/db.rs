@@ -4,8 +4,11 @@
 mod carry;
 mod row;
 mod settle;
+mod wal;
 
 pub use row::{NewRow, Row, Settlement};
+pub use wal::Log;
+pub(super) use wal::{LOG_LIMIT, checkpoint, connect};
 
 use super::Micros;
 use rusqlite::types::ValueRef;
@@ -13,7 +16,6 @@ use rusqlite::{Connection, ErrorCode, params};
 use std::cell::Cell;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 /// Version of the table's form, in `PRAGMA user_version`.
 const VERSION: i64 = 1;
@@ -83,8 +85,7 @@ impl Db {
     }
 
     fn try_open(path: &Path) -> rusqlite::Result<Db> {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
+        let connection = wal::connect(path)?;
         // Before the first table, or it has no effect.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         let mode: String =
@@ -252,15 +253,6 @@ impl Db {
         self.connection
             .pragma_update(None, "query_only", on)
             .unwrap();
-    }
-
-    /// Moves the whole log into the file and begins it anew. Waits for nobody.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn restart_log(&self) -> rusqlite::Result<()> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
     }
 }
 

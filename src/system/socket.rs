@@ -138,7 +138,7 @@ pub struct Peeked<'a> {
     pub bytes: &'a [u8],
     /// It is longer than [`MAX_DATAGRAM`]; `bytes` is only its beginning.
     pub truncated: bool,
-    /// Who sent it; `None` when it was queued before the kernel was asked to note that.
+    /// Who sent it; `None` when `sendto(2)` was called before the kernel was asked to note that.
     pub sender: Option<Sender>,
 }
 
@@ -156,7 +156,7 @@ pub struct Peeker {
 
 fn credentials(part: ControlMessageOwned) -> Option<Sender> {
     match part {
-        // pid 0: queued before SO_PASSCRED was set, the kernel does not know.
+        // pid 0: sent before SO_PASSCRED was set, the kernel does not know.
         ControlMessageOwned::ScmCredentials(c) if c.pid() != 0 => Some(Sender {
             uid: c.uid(),
             pid: c.pid(),
@@ -222,11 +222,14 @@ impl Peeker {
         };
         let length = message.bytes;
         let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
-        // A sender that passes a descriptor has the credentials cut off: then there are none.
-        let sender = message
-            .cmsgs()
-            .ok()
-            .and_then(|mut parts| parts.find_map(credentials));
+        let sender = match message.cmsgs() {
+            Ok(mut parts) => parts.find_map(credentials),
+            // It passes a descriptor, which Cyrus never does, and for which there was no room.
+            Err(_) => Some(Sender {
+                uid: u32::MAX,
+                pid: 0,
+            }),
+        };
         self.batch.push(length);
         // The peek offset now stands inside this datagram: a further peek would give its rest.
         self.ended = cut;

@@ -8,7 +8,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::imapd_conf::{ConfigError, ReadFile, bytes};
+use super::error::ConfigError;
+use super::imapd_conf::{ReadFile, bytes};
 use super::lines::{Line, Lines};
 
 /// The files being read: the innermost include is last.

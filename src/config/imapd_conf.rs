@@ -14,11 +14,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::error::ConfigError;
 use super::files::Files;
 use super::keys::{self, Key, Retired};
 use super::lines::Line;
@@ -26,42 +26,6 @@ use super::value::{self, Misfit, Value};
 
 /// Options of those whose values can misfit that `notifyd` acts on: there, a value that does not fit is fatal always.
 const ACTED_ON: [&str; 2] = ["debug", "smtp_backend"];
-
-/// Why a configuration cannot be used, in the words of Cyrus.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ConfigError(Vec<u8>);
-
-impl ConfigError {
-    /// Cyrus formats into 1,024 bytes, the final NUL included.
-    fn new(message: Vec<u8>) -> ConfigError {
-        ConfigError::limited(message, 1023)
-    }
-
-    pub(super) fn limited(mut message: Vec<u8>, limit: usize) -> ConfigError {
-        message.truncate(limit);
-        ConfigError(message)
-    }
-
-    /// The message as bytes: file names and values in it need not be UTF-8.
-    #[must_use]
-    pub fn message(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
-    }
-}
-
-impl fmt::Debug for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ConfigError({self})")
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// How a file's bytes are had: called with each path to try. An error means "cannot be opened".
 pub type ReadFile<'a> = &'a mut dyn FnMut(&Path) -> io::Result<Vec<u8>>;

@@ -13,6 +13,7 @@
 //! | the way back, in the lines of `cyr_info conf` | `show.rs` | nothing |
 
 mod choices;
+mod error;
 mod files;
 mod imapd_conf;
 pub mod keys;
@@ -25,6 +26,7 @@ mod show;
 pub mod value;
 
 pub use choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
-pub use imapd_conf::{ConfigError, ImapdConf, ReadFile};
+pub use error::ConfigError;
+pub use imapd_conf::{ImapdConf, ReadFile};
 pub use settings::{Context, DEFAULT_FILE, DEFAULT_USER, Emitters, Settings};
 pub use show::defaults;

@@ -15,7 +15,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
-use super::imapd_conf::{ConfigError, ImapdConf};
+use super::error::ConfigError;
+use super::imapd_conf::ImapdConf;
 
 /// The file that Cyrus reads when no `-C` names another.
 pub const DEFAULT_FILE: &str = "/etc/imapd.conf";

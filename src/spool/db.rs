@@ -5,10 +5,13 @@ mod carry;
 mod log;
 mod row;
 mod settle;
+mod wal;
 
 pub use log::Log;
 pub(super) use log::{LOG_LIMIT, checkpoint, connect};
 pub use row::{NewRow, Row, Settlement};
+pub use wal::Log;
+pub(super) use wal::{LOG_LIMIT, checkpoint, connect};
 
 use super::Micros;
 use rusqlite::types::ValueRef;
@@ -85,7 +88,7 @@ impl Db {
     }
 
     fn try_open(path: &Path) -> rusqlite::Result<Db> {
-        let connection = connect(path)?;
+        let connection = wal::connect(path)?;
         // Before the first table, or it has no effect.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         let mode: String =
@@ -253,15 +256,6 @@ impl Db {
         self.connection
             .pragma_update(None, "query_only", on)
             .unwrap();
-    }
-
-    /// Moves the log into the file, as far as no reader needs it. When all of it was moved, the next commit
-    /// begins the log anew. Waits for nobody.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn checkpoint(&self) -> rusqlite::Result<Log> {
-        checkpoint(&self.connection)
     }
 }
 

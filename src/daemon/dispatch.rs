@@ -3,7 +3,7 @@
 //! run on threads of the lanes' own.
 
 use super::instances::Instances;
-use super::lanes::{Ended, Lane};
+use super::lanes::{Ended, Lane, Report};
 use super::retry::{Policy, Verdict, verdict};
 use super::throttle::{Throttle, and_more};
 use crate::method::{METHODS, Outcome};
@@ -73,6 +73,9 @@ impl Dispatcher {
     ) -> io::Result<Dispatcher> {
         let (sender, events) = channel();
         let cancel = Arc::new(Cancel::new()?);
+        let ends = sender.clone();
+        // A dispatcher that is gone has been told by the last attempt already.
+        let report: Report = Arc::new(move |ended| drop(ends.send(Event::Ended(Box::new(ended)))));
         let start_lane = |(place, kind)| {
             Lane::start(
                 place,
@@ -80,7 +83,7 @@ impl Dispatcher {
                 instances.get(place),
                 &cancel,
                 spool.folder(),
-                &sender,
+                &report,
             )
         };
         let lanes = METHODS

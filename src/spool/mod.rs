@@ -248,6 +248,16 @@ impl Spool {
         Ok(in_memory.into_iter().chain(on_disk).min())
     }
 
+    /// Makes rows of `method` that are due after `horizon` due at `now`: no wait is that long, so the clock
+    /// was wrong when they were written. How many.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn pull_in(&self, method: &str, horizon: Micros, now: Micros) -> rusqlite::Result<usize> {
+        let in_memory = self.memory().db.pull_in(method, horizon, now)?;
+        Ok(in_memory + self.disk.later().pull_in(method, horizon, now)?)
+    }
+
     /// Moves rows from memory to a disk that takes them again. To be called now and then; true when
     /// all is well.
     pub fn mend(&self) -> bool {
@@ -263,6 +273,8 @@ impl Spool {
             let Ok(disk) = open_disk(&self.folder) else {
                 return false;
             };
+            self.last_id
+                .fetch_max(disk.last_id().unwrap_or(0), Ordering::Relaxed);
             *self.disk.first() = disk;
             refusal.unopened = false;
         }

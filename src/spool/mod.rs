@@ -14,6 +14,7 @@
 pub mod db;
 pub mod files;
 pub mod sync;
+mod time;
 mod turn;
 
 use db::Db;
@@ -22,10 +23,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use turn::Turns;
 
 pub use db::{NewRow, Row, Settlement};
+pub use time::{Micros, id_text, now};
 
 /// Most bytes on disk before new rows are refused.
 const MAX_BYTES: u64 = 4 << 30;
@@ -33,22 +35,6 @@ const MAX_BYTES: u64 = 4 << 30;
 const MAX_MEMORY: u64 = 32 << 20;
 /// How long a disk that refused is left alone.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// A time in microseconds since 1970.
-pub type Micros = i64;
-
-/// The time now.
-pub fn now() -> Micros {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
-}
-
-/// The text form of a delivery's id: the same number in the log, in Message-ID, and in the spool's table.
-pub fn id_text(id: i64) -> String {
-    id.to_string()
-}
 
 /// What became of rows that were to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

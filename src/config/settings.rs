@@ -212,6 +212,12 @@ impl Settings {
         self.conf.unknown(key)
     }
 
+    /// The folder of the spool.
+    #[must_use]
+    pub fn spool(&self) -> PathBuf {
+        self.configdirectory.join("notifyd")
+    }
+
     /// All options, for those that have no field here.
     #[must_use]
     pub fn conf(&self) -> &ImapdConf {

@@ -7,14 +7,25 @@
 //! What can go wrong: an output that is closed early (`notifyctl config | head -1`) is not worth a
 //! word and ends the command with 74.
 
+mod age;
+mod arguments;
 mod config;
+mod methods;
 pub mod notifytest;
+mod place;
+mod queue;
+mod select;
+mod steer;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 
 /// Exit code: the arguments make no sense (EX_USAGE).
 pub const USAGE: u8 = 64;
+/// Exit code: there is no such delivery.
+pub const NOT_FOUND: u8 = 1;
+/// Exit code: the spool cannot be used (EX_UNAVAILABLE).
+pub const UNAVAILABLE: u8 = 69;
 /// Exit code: the output could not be written (EX_IOERR).
 pub const IO: u8 = 74;
 /// Exit code: the configuration is bad (EX_CONFIG).
@@ -54,12 +65,68 @@ struct Command {
     run: fn(&[OsString], &mut Streams<'_>) -> Result<(), Failure>,
 }
 
-const COMMANDS: &[Command] = &[Command {
-    name: "config",
-    arguments: "[-C FILE]",
-    summary: "print what imapd.conf sets, for the service CYRUS_SERVICE (default notify)",
-    run: config::run,
-}];
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "queue",
+        arguments: "[--json] FILTERS",
+        summary: "list what is owed",
+        run: queue::list,
+    },
+    Command {
+        name: "show",
+        arguments: "[--json] ID ...",
+        summary: "show deliveries with all they carry",
+        run: queue::show,
+    },
+    Command {
+        name: "retry",
+        arguments: "[--dry-run] FILTERS",
+        summary: "try again now what is deferred or has failed",
+        run: steer::retry,
+    },
+    Command {
+        name: "hold",
+        arguments: "[--dry-run] FILTERS",
+        summary: "keep from delivery until released",
+        run: steer::hold,
+    },
+    Command {
+        name: "release",
+        arguments: "[--dry-run] FILTERS",
+        summary: "deliver what is on hold",
+        run: steer::release,
+    },
+    Command {
+        name: "delete",
+        arguments: "[--dry-run] FILTERS",
+        summary: "remove for good",
+        run: steer::delete,
+    },
+    Command {
+        name: "flush",
+        arguments: "[--dry-run]",
+        summary: "try again now all that is deferred",
+        run: steer::flush,
+    },
+    Command {
+        name: "age",
+        arguments: "[--json] FILTERS",
+        summary: "how old what is owed is, by method",
+        run: age::run,
+    },
+    Command {
+        name: "methods",
+        arguments: "[--json]",
+        summary: "the methods there are",
+        run: methods::run,
+    },
+    Command {
+        name: "config",
+        arguments: "",
+        summary: "print what imapd.conf sets, for the service CYRUS_SERVICE (default notify)",
+        run: config::run,
+    },
+];
 
 /// Runs `notifyctl` with `args` (without the program's name) and returns the exit code.
 pub fn run(args: &[OsString], streams: &mut Streams<'_>) -> u8 {
@@ -106,7 +173,7 @@ fn dispatch(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure>
 }
 
 fn usage() -> String {
-    let mut text = String::from("usage: notifyctl COMMAND [ARGUMENT ...]\n\n");
+    let mut text = String::from("usage: notifyctl COMMAND [-C FILE] [ARGUMENT ...]\n\n");
     for Command {
         name,
         arguments,
@@ -115,8 +182,12 @@ fn usage() -> String {
     } in COMMANDS
     {
         let call = format!("{name} {arguments}");
-        text.push_str(&format!("  {call:<22} {summary}\n"));
+        text.push_str(&format!("  {call:<28} {summary}\n"));
     }
+    text.push_str(&format!(
+        "\n  -C FILE    read FILE instead of /etc/imapd.conf\n  FILTERS    {}\n",
+        select::FILTERS
+    ));
     text
 }
 

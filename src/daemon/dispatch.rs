@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// Longest sleep when nothing is due.
-const IDLE: Duration = Duration::from_secs(60);
+/// Longest sleep: after it the spool is looked at again, for what `notifyctl` has changed there.
+const IDLE: Duration = Duration::from_secs(1);
 /// Sleep when the disk refuses.
 const TROUBLE: Duration = Duration::from_secs(1);
 /// How long an attempt may take to end after it was told to.

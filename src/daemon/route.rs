@@ -39,10 +39,9 @@ pub fn route(notification: &Notification, default: &Kind) -> Route {
 /// One line with the names that there are.
 pub fn default_method(name: &str) -> Result<&'static Kind, String> {
     method::find(name.as_bytes()).ok_or_else(|| {
-        let names: Vec<&str> = METHODS.iter().map(|kind| kind.name).collect();
         format!(
             "unknown notification method '{name}' in -m; there are: {}",
-            names.join(", ")
+            method::names()
         )
     })
 }

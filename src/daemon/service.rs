@@ -23,8 +23,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// The spool's folder in `configdirectory`.
-const SPOOL: &str = "notifyd";
 /// How long attempts under way may take when a successor waits.
 const HAND_OVER_GRACE: Duration = Duration::from_secs(20);
 /// How long they may take when we are told to end.
@@ -99,7 +97,7 @@ impl Service {
         // The channel lives as long as the process.
         signal::watch(move |request| drop(signals.send(Control::Signal(request))))?;
         let listening = listen(settings, standing)?;
-        let folder = settings.configdirectory.join(SPOOL);
+        let folder = settings.spool();
         let Turn::Ours(lock) = take_lock(&folder, &sender, &control)? else {
             return Ok(None);
         };

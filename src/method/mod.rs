@@ -90,3 +90,9 @@ pub fn find(name: &[u8]) -> Option<&'static Kind> {
         .iter()
         .find(|kind| kind.name.as_bytes().eq_ignore_ascii_case(name))
 }
+
+/// The names of all methods, with commas between.
+pub fn names() -> String {
+    let names: Vec<&str> = METHODS.iter().map(|kind| kind.name).collect();
+    names.join(", ")
+}

@@ -18,7 +18,7 @@ use std::io;
 use std::path::Path;
 
 /// Version of the table's form, in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 1;
 /// How many commits may pass between two looks at the file's size.
 const SIZE_EVERY: u32 = 64;
 
@@ -40,7 +40,8 @@ const SCHEMA: &str = "
     CREATE INDEX delivery_failed ON delivery (due) WHERE state = 'failed';
     CREATE INDEX delivery_file ON delivery (file) WHERE file IS NOT NULL;
 ";
-const COLUMNS: &str = "id, method, due, received, attempts, uid, file, error, notification";
+pub(super) const COLUMNS: &str =
+    "id, method, due, received, attempts, uid, file, error, notification";
 
 /// An open spool file.
 pub struct Db {
@@ -269,13 +270,13 @@ impl Db {
     }
 }
 
-fn names_file(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+pub(super) fn names_file(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM delivery WHERE file = ?1)")?
         .query_row([name], |row| row.get(0))
 }
 
-fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+pub(super) fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let notification = match row.get_ref(8)? {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes.to_vec(),
         _ => Vec::new(),

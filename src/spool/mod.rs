@@ -13,6 +13,7 @@
 
 pub mod db;
 pub mod files;
+pub mod queue;
 pub mod sync;
 mod time;
 mod turn;

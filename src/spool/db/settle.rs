@@ -64,21 +64,24 @@ fn settle_one(
         Settlement::Defer { id, due, error } => {
             transaction
                 .prepare_cached(
-                    "UPDATE delivery SET state = 'deferred', due = ?2, error = ?3 WHERE id = ?1",
+                    "UPDATE delivery SET state = 'deferred', due = ?2, error = ?3
+                     WHERE id = ?1 AND state = 'active'",
                 )?
                 .execute(params![id, due, error])?;
         }
         Settlement::Fail { id, at, error } => {
             transaction
                 .prepare_cached(
-                    "UPDATE delivery SET state = 'failed', due = ?2, error = ?3 WHERE id = ?1",
+                    "UPDATE delivery SET state = 'failed', due = ?2, error = ?3
+                     WHERE id = ?1 AND state = 'active'",
                 )?
                 .execute(params![id, at, error])?;
         }
         Settlement::Release(id) => {
             transaction
                 .prepare_cached(
-                    "UPDATE delivery SET state = 'deferred', attempts = attempts - 1 WHERE id = ?1",
+                    "UPDATE delivery SET state = 'deferred', attempts = attempts - 1
+                     WHERE id = ?1 AND state = 'active'",
                 )?
                 .execute([id])?;
         }

@@ -1,0 +1,31 @@
+//! `notifyctl methods`: the methods there are.
+
+use super::arguments::Arguments;
+use super::{Failure, Streams};
+use crate::method::METHODS;
+use serde_json::json;
+use std::ffi::OsString;
+
+pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let mut arguments = Arguments::new(args)?;
+    let as_json = arguments.flag("--json");
+    if let Some(extra) = arguments.rest()?.first() {
+        return Err(Failure::Usage(format!("methods: what is '{extra}'?")));
+    }
+    for kind in METHODS {
+        let (permits, timeout) = (kind.permits, kind.timeout.as_secs());
+        if as_json {
+            let row = json!({
+                "name": kind.name, "about": kind.about, "immediate": kind.immediate, "permits": permits, "timeout": timeout,
+            });
+            writeln!(streams.out, "{row}")?;
+            continue;
+        }
+        let how = match kind.immediate {
+            true => "done at once".to_owned(),
+            false => format!("spooled, {permits} at once, {timeout} s each"),
+        };
+        writeln!(streams.out, "{:<9} {} ({how})", kind.name, kind.about)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! Where the spool is, for the commands that look into it.
+
+use super::arguments::Arguments;
+use super::{CONFIG, Failure, UNAVAILABLE};
+use crate::config::{Context, Settings};
+use crate::spool::queue::Queue;
+use crate::system::user;
+use std::path::Path;
+
+/// The settings of `-C FILE`, read as the daemon reads them.
+pub(super) fn settings(arguments: &mut Arguments) -> Result<Settings, Failure> {
+    let file = arguments.value("-C")?;
+    let context = Context {
+        lenient: true,
+        ..Context::from_env()
+    };
+    Settings::load(file.as_deref().map(Path::new), &context)
+        .map_err(|error| Failure::Fatal([b"fatal error: ", error.message()].concat(), CONFIG))
+}
+
+/// The spool, or `None` when there is none yet. Root becomes the Cyrus user first, so that no file of the
+/// spool ever belongs to root.
+pub(super) fn queue(settings: &Settings) -> Result<Option<Queue>, Failure> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let failed = |error: std::io::Error| {
+        Failure::Fatal(format!("notifyctl: {error}").into_bytes(), UNAVAILABLE)
+    };
+    let group = settings.cyrus_group.as_deref().map(text);
+    user::become_user(&text(&settings.cyrus_user), group.as_deref()).map_err(failed)?;
+    Queue::open(&settings.spool()).map_err(failed)
+}

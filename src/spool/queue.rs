@@ -1,0 +1,369 @@
+//! The operator's hand on a spool: lists rows and changes their state, while the daemon runs and while it does not.
+//!
+//! The file is the control protocol: the daemon looks at it at least each second. A row that is
+//! `active` may be changed as well; what its attempt comes to then only counts when it was delivered.
+
+use super::db::{self, COLUMNS, Row};
+use super::{Micros, files};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params, params_from_iter};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The states of a row, in the order of its life.
+pub const STATES: [&str; 5] = ["incoming", "active", "deferred", "hold", "failed"];
+/// Most rows that one transaction changes, so that the daemon never waits long.
+const BATCH: usize = 256;
+
+/// Which rows. An empty part chooses all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Select {
+    /// Any of these.
+    pub ids: Vec<i64>,
+    /// In any of these states.
+    pub states: Vec<String>,
+    /// Owed by any of these methods.
+    pub methods: Vec<String>,
+    /// Received before.
+    pub before: Option<Micros>,
+    /// Received after.
+    pub after: Option<Micros>,
+}
+
+/// What to do with rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Try again now what is deferred or has failed.
+    Retry,
+    /// Keep from delivery until released.
+    Hold,
+    /// Deliver what is on hold, now.
+    Release,
+    /// Remove; nothing is owed any more.
+    Delete,
+}
+
+/// How many rows a method has in a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The method.
+    pub method: String,
+    /// The state.
+    pub state: String,
+    /// How many.
+    pub rows: u64,
+    /// When the oldest was received.
+    pub oldest: Micros,
+}
+
+/// A spool, opened for the operator.
+pub struct Queue {
+    folder: PathBuf,
+    connection: Connection,
+}
+
+impl Queue {
+    /// Opens the spool in `folder`; `None` when there is none yet.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened, or is of a form that we do not know.
+    pub fn open(folder: &Path) -> io::Result<Option<Queue>> {
+        let path = folder.join("spool.db");
+        match std::fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let named =
+            |error: rusqlite::Error| io::Error::other(format!("{}: {error}", path.display()));
+        let connection = db::connect(&path).map_err(named)?;
+        let version: i64 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(named)?;
+        if version != db::VERSION {
+            let text = format!(
+                "{}: form {version} of the spool, this program knows {}",
+                path.display(),
+                db::VERSION
+            );
+            return Err(io::Error::other(text));
+        }
+        Ok(Some(Queue {
+            folder: folder.to_owned(),
+            connection,
+        }))
+    }
+
+    /// The folder of the spool.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Calls `each` with the rows that `select` chooses and their states, oldest first, until it returns false.
+    /// Rows are read one by one: a million of them take no memory.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or `each` fails.
+    pub fn each(
+        &self,
+        select: &Select,
+        mut each: impl FnMut(Row, &str) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let (condition, values) = select.to_sql();
+        let sql = format!("SELECT {COLUMNS}, state FROM delivery WHERE {condition} ORDER BY id");
+        let mut statement = self.connection.prepare(&sql).map_err(io::Error::other)?;
+        let mut rows = statement
+            .query(params_from_iter(values))
+            .map_err(io::Error::other)?;
+        while let Some(row) = rows.next().map_err(io::Error::other)? {
+            let state: String = row.get(9).map_err(io::Error::other)?;
+            if !each(db::read_row(row).map_err(io::Error::other)?, &state)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the rows `ids`, those for which the change makes sense; how many that were.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the batches before are changed then.
+    pub fn change(&self, ids: &[i64], change: Change, now: Micros) -> io::Result<usize> {
+        ids.chunks(BATCH)
+            .map(|batch| {
+                self.change_batch(batch, change, now)
+                    .map_err(io::Error::other)
+            })
+            .sum()
+    }
+
+    fn change_batch(&self, ids: &[i64], change: Change, now: Micros) -> rusqlite::Result<usize> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let mut names = Vec::new();
+        let mut count = 0;
+        for &id in ids {
+            count += match change {
+                Change::Delete => {
+                    let mut delete = transaction.prepare_cached("DELETE FROM delivery WHERE id = ?1 RETURNING file")?;
+                    let mut rows = delete.query([id])?;
+                    match rows.next()? {
+                        None => 0,
+                        Some(row) => {
+                            names.extend(row.get::<_, Option<String>>(0)?);
+                            1
+                        }
+                    }
+                }
+                Change::Retry => transaction
+                    .prepare_cached(
+                        "UPDATE delivery SET state = 'deferred', due = ?2
+                         WHERE id = ?1 AND state IN ('incoming', 'deferred', 'failed')",
+                    )?
+                    .execute(params![id, now])?,
+                Change::Hold => transaction
+                    .prepare_cached(
+                        "UPDATE delivery SET state = 'hold'
+                         WHERE id = ?1 AND state IN ('incoming', 'active', 'deferred')",
+                    )?
+                    .execute([id])?,
+                Change::Release => transaction
+                    .prepare_cached("UPDATE delivery SET state = 'deferred', due = ?2 WHERE id = ?1 AND state = 'hold'")?
+                    .execute(params![id, now])?,
+            };
+        }
+        names.retain(|name| !db::names_file(&transaction, name).unwrap_or(true));
+        transaction.commit()?;
+        for name in names {
+            files::remove(&self.folder, &name);
+        }
+        Ok(count)
+    }
+
+    /// Rows by method and state.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn counts(&self) -> rusqlite::Result<Vec<Count>> {
+        let mut statement = self.connection.prepare(
+            "SELECT method, state, count(*), min(received) FROM delivery GROUP BY method, state ORDER BY method, state",
+        )?;
+        let counts = statement.query_map([], |row| {
+            Ok(Count {
+                method: row.get(0)?,
+                state: row.get(1)?,
+                rows: row.get::<_, i64>(2)?.unsigned_abs(),
+                oldest: row.get(3)?,
+            })
+        })?;
+        counts.collect()
+    }
+}
+
+impl Select {
+    /// The condition and its values.
+    fn to_sql(&self) -> (String, Vec<Value>) {
+        let mut conditions = vec!["1".to_owned()];
+        let mut values: Vec<Value> = Vec::new();
+        let mut any_of = |column: &str, wanted: Vec<Value>| {
+            if !wanted.is_empty() {
+                conditions.push(format!(
+                    "{column} IN ({})",
+                    vec!["?"; wanted.len()].join(", ")
+                ));
+                values.extend(wanted);
+            }
+        };
+        any_of("id", self.ids.iter().map(|&id| id.into()).collect());
+        any_of(
+            "state",
+            self.states
+                .iter()
+                .map(|state| state.clone().into())
+                .collect(),
+        );
+        any_of(
+            "method",
+            self.methods
+                .iter()
+                .map(|method| method.clone().into())
+                .collect(),
+        );
+        for (operator, time) in [("<", self.before), (">", self.after)] {
+            if let Some(time) = time {
+                conditions.push(format!("received {operator} ?"));
+                values.push(time.into());
+            }
+        }
+        (conditions.join(" AND "), values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{NewRow, Settlement, Spool, now};
+    use super::*;
+
+    fn spool() -> (tempfile::TempDir, Spool, Queue) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("s");
+        assert!(Queue::open(&folder).unwrap().is_none());
+        let spool = Spool::open(&folder).unwrap();
+        let queue = Queue::open(&folder).unwrap().unwrap();
+        (dir, spool, queue)
+    }
+
+    fn row(id: i64, method: &str) -> NewRow {
+        NewRow {
+            id,
+            method: method.into(),
+            received: id,
+            uid: None,
+            file: None,
+            notification: vec![1],
+        }
+    }
+
+    fn chosen(queue: &Queue, select: &Select) -> Vec<(i64, String)> {
+        let mut all = Vec::new();
+        queue
+            .each(select, |row, state| {
+                all.push((row.kept.id, state.to_owned()));
+                Ok(true)
+            })
+            .unwrap();
+        all
+    }
+
+    #[test]
+    fn rows_are_chosen() {
+        let (_dir, spool, queue) = spool();
+        spool.commit(&[row(1, "a"), row(2, "b"), row(3, "a")]);
+        spool.claim("b", now(), 1).unwrap();
+        let ids = |select: Select| {
+            chosen(&queue, &select)
+                .into_iter()
+                .map(|(id, _)| id)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ids(Select::default()), [1, 2, 3]);
+        assert_eq!(
+            ids(Select {
+                methods: vec!["a".into()],
+                ..Select::default()
+            }),
+            [1, 3]
+        );
+        assert_eq!(
+            ids(Select {
+                states: vec!["active".into()],
+                ..Select::default()
+            }),
+            [2]
+        );
+        assert_eq!(
+            ids(Select {
+                ids: vec![3, 1],
+                before: Some(3),
+                ..Select::default()
+            }),
+            [1]
+        );
+        assert_eq!(
+            ids(Select {
+                after: Some(1),
+                ..Select::default()
+            }),
+            [2, 3]
+        );
+        assert_eq!(queue.counts().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_on_hold_stays_and_what_is_released_goes() {
+        let (_dir, spool, queue) = spool();
+        spool.commit(&[row(1, "a"), row(2, "a")]);
+        assert_eq!(queue.change(&[1, 9], Change::Hold, now()).unwrap(), 1);
+        assert_eq!(spool.claim("a", now(), 9).unwrap().len(), 1);
+        assert_eq!(queue.change(&[1, 2], Change::Release, now()).unwrap(), 1);
+        assert_eq!(spool.claim("a", now(), 9).unwrap()[0].kept.id, 1);
+    }
+
+    #[test]
+    fn a_row_that_is_held_while_it_is_tried_stays_on_hold() {
+        let (_dir, spool, queue) = spool();
+        spool.commit(&[row(1, "a")]);
+        spool.claim("a", now(), 1).unwrap();
+        assert_eq!(queue.change(&[1], Change::Hold, now()).unwrap(), 1);
+        spool
+            .settle(&[Settlement::Defer {
+                id: 1,
+                due: now(),
+                error: "x".into(),
+            }])
+            .unwrap();
+        assert_eq!(chosen(&queue, &Select::default()), [(1, "hold".to_owned())]);
+        spool.settle(&[Settlement::Done(1)]).unwrap();
+        assert_eq!(chosen(&queue, &Select::default()), []);
+    }
+
+    #[test]
+    fn what_failed_can_be_tried_again_and_deleted_with_its_file() {
+        let (_dir, spool, queue) = spool();
+        spool.commit(&[NewRow {
+            file: Some("f".into()),
+            ..row(1, "a")
+        }]);
+        std::fs::write(files::path(queue.folder(), "f"), "message").unwrap();
+        spool.claim("a", now(), 1).unwrap();
+        spool
+            .settle(&[Settlement::Fail {
+                id: 1,
+                at: now(),
+                error: "no".into(),
+            }])
+            .unwrap();
+        assert_eq!(queue.change(&[1], Change::Retry, now()).unwrap(), 1);
+        assert_eq!(spool.claim("a", now(), 1).unwrap()[0].attempts, 2);
+        assert_eq!(queue.change(&[1], Change::Delete, now()).unwrap(), 1);
+        assert!(!files::path(queue.folder(), "f").exists());
+    }
+}

@@ -12,15 +12,16 @@
 //!
 //! Reading is a function that the caller passes in, so nothing here touches the disk.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::error::ConfigError;
+use super::files::Files;
 use super::keys::{self, Key, Retired};
-use super::lines::{Line, Lines};
+use super::lines::Line;
 use super::value::{self, Misfit, Value};
 
 /// Options of those whose values can misfit that `notifyd` acts on: there, a value that does not fit is fatal always.
@@ -37,6 +38,7 @@ macro_rules! bytes {
         all
     }};
 }
+pub(super) use bytes;
 
 /// How an option came to its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,12 +100,7 @@ impl ImapdConf {
             lenient,
             warnings: Vec::new(),
         };
-        let mut files = Files {
-            prefix,
-            read,
-            opened: HashSet::new(),
-            open: Vec::new(),
-        };
+        let mut files = Files::new(prefix, read);
         files.open(file.as_os_str().as_bytes())?;
         while let Some((name, line)) = files.next_line() {
             if let Some(include) = conf.line(&name, &line)? {
@@ -373,56 +370,4 @@ fn does_not_fit(name: &str, text: &[u8], misfit: &Misfit, number: &str) -> Confi
         Misfit::BadWord(word) => bytes!("invalid value '", word, "'", place),
         Misfit::BadDuration => bytes!("unparsable duration '", text, "'", place),
     })
-}
-
-/// The files being read: the innermost include is last.
-struct Files<'a> {
-    prefix: Option<&'a OsStr>,
-    read: ReadFile<'a>,
-    opened: HashSet<Vec<u8>>,
-    open: Vec<(Vec<u8>, Lines)>,
-}
-
-impl Files<'_> {
-    fn open(&mut self, name: &[u8]) -> Result<(), ConfigError> {
-        fn path(name: &[u8]) -> &Path {
-            Path::new(OsStr::from_bytes(name))
-        }
-        let prefixed = self
-            .prefix
-            .and_then(|prefix| (self.read)(path(&bytes!(prefix.as_bytes(), name))).ok());
-        let data = match prefixed {
-            Some(data) => data,
-            None => (self.read)(path(name)).map_err(|error| {
-                let what = bytes!("can't open configuration file ", name, ": ", reason(&error));
-                ConfigError::limited(what, 4095)
-            })?,
-        };
-        if !self.opened.insert(name.to_vec()) {
-            let what = bytes!("configuration file ", name, " included twice");
-            return Err(ConfigError::limited(what, 4095));
-        }
-        self.open.push((name.to_vec(), Lines::new(data)));
-        Ok(())
-    }
-
-    /// The next line and the name of its file.
-    fn next_line(&mut self) -> Option<(Vec<u8>, Line)> {
-        while let Some((name, lines)) = self.open.last_mut() {
-            match lines.next() {
-                Some(line) => return Some((name.clone(), line)),
-                None => self.open.pop(),
-            };
-        }
-        None
-    }
-}
-
-/// The text of strerror(3), without the number that `io::Error` adds.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
 }

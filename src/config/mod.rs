@@ -5,6 +5,7 @@
 //! | step | where | what can go wrong |
 //! |---|---|---|
 //! | bytes to logical lines | `lines.rs` | nothing |
+//! | includes | `files.rs` | a file that is missing or read twice |
 //! | lines to keys and values, includes | [`ImapdConf`] | all that is fatal in Cyrus, in its words: [`ConfigError`] |
 //! | text to typed value | [`value`] | the same |
 //! | the table of options | [`keys`] | – |
@@ -13,6 +14,7 @@
 
 mod choices;
 mod error;
+mod files;
 mod imapd_conf;
 pub mod keys;
 mod lines;

@@ -2,10 +2,13 @@
 //! the [`Spool`](super::Spool)'s business.
 
 mod carry;
+mod log;
 mod row;
 mod settle;
 mod wal;
 
+pub use log::Log;
+pub(super) use log::{LOG_LIMIT, checkpoint, connect};
 pub use row::{NewRow, Row, Settlement};
 pub use wal::Log;
 pub(super) use wal::{LOG_LIMIT, checkpoint, connect};
@@ -59,7 +62,7 @@ impl Db {
         match Db::try_open(path) {
             Err(error) if is_corrupt(&error) => {
                 let aside = path.with_extension(format!("db.corrupt-{}", super::now() / 1_000_000));
-                log::error!(
+                ::log::error!(
                     "spool: {}: {error}; kept aside as {}, a new one is begun",
                     path.display(),
                     aside.display()

@@ -2,13 +2,10 @@
 //! the [`Spool`](super::Spool)'s business.
 
 mod carry;
-mod log;
 mod row;
 mod settle;
 mod wal;
 
-pub use log::Log;
-pub(super) use log::{LOG_LIMIT, checkpoint, connect};
 pub use row::{NewRow, Row, Settlement};
 pub use wal::Log;
 pub(super) use wal::{LOG_LIMIT, checkpoint, connect};

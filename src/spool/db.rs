@@ -59,7 +59,7 @@ impl Db {
         match Db::try_open(path) {
             Err(error) if is_corrupt(&error) => {
                 let aside = path.with_extension(format!("db.corrupt-{}", super::now() / 1_000_000));
-                ::log::error!(
+                log::error!(
                     "spool: {}: {error}; kept aside as {}, a new one is begun",
                     path.display(),
                     aside.display()

@@ -4,6 +4,16 @@
 
 use std::fmt;
 
+/// Puts byte strings together.
+macro_rules! bytes {
+    ($($part:expr),+ $(,)?) => {{
+        let mut all: Vec<u8> = Vec::new();
+        $(all.extend_from_slice($part.as_ref());)+
+        all
+    }};
+}
+pub(super) use bytes;
+
 /// Why a configuration cannot be used, in the words of Cyrus.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError(Vec<u8>);

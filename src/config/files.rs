@@ -8,9 +8,11 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::error::ConfigError;
-use super::imapd_conf::{ReadFile, bytes};
+use super::error::{ConfigError, bytes};
 use super::lines::{Line, Lines};
+
+/// How a file's bytes are had: called with each path to try. An error means "cannot be opened".
+pub type ReadFile<'a> = &'a mut dyn FnMut(&Path) -> io::Result<Vec<u8>>;
 
 /// The files being read: the innermost include is last.
 pub(super) struct Files<'a> {

@@ -14,31 +14,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::error::ConfigError;
-use super::files::Files;
+use super::error::{ConfigError, bytes};
+use super::files::{Files, ReadFile};
 use super::keys::{self, Key, Retired};
 use super::lines::Line;
 use super::value::{self, Misfit, Value};
 
 /// Options of those whose values can misfit that `notifyd` acts on: there, a value that does not fit is fatal always.
 const ACTED_ON: [&str; 2] = ["debug", "smtp_backend"];
-
-/// How a file's bytes are had: called with each path to try. An error means "cannot be opened".
-pub type ReadFile<'a> = &'a mut dyn FnMut(&Path) -> io::Result<Vec<u8>>;
-
-/// Puts byte strings together.
-macro_rules! bytes {
-    ($($part:expr),+ $(,)?) => {{
-        let mut all: Vec<u8> = Vec::new();
-        $(all.extend_from_slice($part.as_ref());)+
-        all
-    }};
-}
-pub(super) use bytes;
 
 /// How an option came to its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,6 +27,7 @@ pub mod value;
 
 pub use choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
 pub use error::ConfigError;
-pub use imapd_conf::{ImapdConf, ReadFile};
+pub use files::ReadFile;
+pub use imapd_conf::ImapdConf;
 pub use settings::{Context, DEFAULT_FILE, DEFAULT_USER, Emitters, Settings};
 pub use show::defaults;

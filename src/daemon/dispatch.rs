@@ -3,7 +3,7 @@
 //! run on threads of the lanes' own.
 
 use super::instances::Instances;
-use super::lanes::{Ended, Lane};
+use super::lanes::{Ended, Lane, Report};
 use super::retry::{Policy, Verdict, verdict};
 use super::throttle::{Throttle, and_more};
 use crate::method::{METHODS, Outcome};
@@ -27,6 +27,8 @@ const TROUBLE: Duration = Duration::from_secs(1);
 const KEEP_FAILED: Duration = Duration::from_secs(7 * 86_400);
 /// How often those are looked through.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// No delivery is due later than this, in microseconds: the longest wait is an hour.
+const FAR: Micros = 2 * 3600 * 1_000_000;
 /// Longest value of a field in a log line, in bytes.
 const SHOWN: usize = 100;
 
@@ -73,6 +75,9 @@ impl Dispatcher {
     ) -> io::Result<Dispatcher> {
         let (sender, events) = channel();
         let cancel = Arc::new(Cancel::new()?);
+        let ends = sender.clone();
+        // A dispatcher that is gone has been told by the last attempt already.
+        let report: Report = Arc::new(move |ended| drop(ends.send(Event::Ended(Box::new(ended)))));
         let start_lane = |(place, kind)| {
             Lane::start(
                 place,
@@ -80,7 +85,7 @@ impl Dispatcher {
                 instances.get(place),
                 &cancel,
                 spool.folder(),
-                &sender,
+                &report,
             )
         };
         let lanes = METHODS
@@ -327,6 +332,12 @@ fn begin_lane(spool: &Spool, lane: &mut Lane, now: Micros) -> rusqlite::Result<D
     while lane.free > 0 {
         match spool.next_due(lane.kind.name)? {
             None => return Ok(IDLE),
+            Some(due) if due > now + FAR => {
+                let count = spool.pull_in(lane.kind.name, now + FAR, now)?;
+                warn!(
+                    "spool: {count} deliveries were due later than any wait: the clock was set back; they are due now"
+                );
+            }
             Some(due) if due > now => return Ok(Duration::from_micros((due - now).unsigned_abs())),
             Some(_) => {
                 let rows = spool.claim(lane.kind.name, now, lane.free)?;

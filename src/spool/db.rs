@@ -235,6 +235,19 @@ impl Db {
             .query_row([id], |row| row.get(0))
     }
 
+    /// Makes rows of `method` that are due after `horizon` due at `now`; how many.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn pull_in(&self, method: &str, horizon: Micros, now: Micros) -> rusqlite::Result<usize> {
+        self.connection
+            .prepare_cached(
+                "UPDATE delivery SET due = ?3
+                 WHERE method = ?1 AND state IN ('incoming', 'deferred') AND due > ?2",
+            )?
+            .execute(params![method, horizon, now])
+    }
+
     /// When the next row of `method` is due.
     ///
     /// # Errors
@@ -345,6 +358,16 @@ mod tests {
         );
         db.settle(&[Settlement::Release(3)]).unwrap();
         assert_eq!(db.claim("a", 50, 10).unwrap()[0].attempts, 2);
+    }
+
+    #[test]
+    fn what_is_due_too_far_ahead_is_pulled_in() {
+        let db = Db::memory().unwrap();
+        db.commit(&[row(5, "a"), row(5000, "a"), row(5001, "b")], NO_LIMIT)
+            .unwrap();
+        assert_eq!(db.pull_in("a", 1000, 10).unwrap(), 1);
+        assert_eq!(db.claim("a", 10, 9).unwrap().len(), 2);
+        assert_eq!(db.next_due("b").unwrap(), Some(5001));
     }
 
     #[test]

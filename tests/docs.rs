@@ -1,4 +1,4 @@
-//! What is written agrees with what is built: manual pages, README and examples against the code.
+//! What is written agrees with what is built: manual pages and README against the code.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,13 +8,11 @@
 #[path = "docs/mdoc.rs"]
 mod mdoc;
 
-use cyrus_notifyd::config::{Context, NotifySocket, Settings, keys};
 use cyrus_notifyd::daemon::options::USAGE;
 use cyrus_notifyd::daemon::retry::Policy;
 use cyrus_notifyd::method::METHODS;
 use cyrus_notifyd::spool;
 use mdoc::{flags, flat, items, section};
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -219,142 +217,6 @@ fn what_the_readme_and_the_manuals_name_is_there() {
         readme.contains(concat!("### ", env!("CARGO_PKG_VERSION"), "\n")),
         "no changes for this version"
     );
-}
-
-/// The keys of an imapd.conf in which every line is one; commented ones (`#key:`) are among them.
-fn keys_of(text: &str) -> Vec<&str> {
-    let lines = text
-        .lines()
-        .map(|line| line.strip_prefix('#').unwrap_or(line));
-    lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(key, _)| key)
-        .filter(|key| !key.contains(' '))
-        .collect()
-}
-
-fn settings(text: &str) -> Settings {
-    Settings::parse(text.as_bytes(), &Context::default()).unwrap()
-}
-
-#[test]
-fn the_example_of_imapd_conf_is_read_without_a_word() {
-    let text = read("examples/imapd.conf");
-    let all = format!("{text}\n").replace("\n#notifysocket", "\n# notifysocket");
-    let uncommented: String = all
-        .lines()
-        .map(|line| match line.strip_prefix('#') {
-            Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
-            _ => format!("{line}\n"),
-        })
-        .collect();
-    for text in [text.as_str(), &uncommented] {
-        assert_eq!(settings(text).warnings, [""; 0]);
-    }
-    let known: Vec<&str> = keys::all()
-        .map(|key| key.name)
-        .chain(["partition-default"])
-        .collect();
-    let keys = keys_of(&text);
-    assert!(keys.len() > 10, "{keys:?}");
-    for key in keys {
-        assert!(
-            known.contains(&key),
-            "examples/imapd.conf: Cyrus does not know {key}"
-        );
-    }
-    // Every method that it names is there.
-    let emitters = settings(&uncommented).emitters;
-    for method in [
-        emitters.mailnotifier,
-        emitters.sievenotifier,
-        emitters.event_notifier,
-        emitters.imipnotifier,
-    ] {
-        let method = method.expect("each of them stands in the example");
-        assert!(cyrus_notifyd::method::find(&method).is_some());
-    }
-}
-
-#[test]
-#[ignore = "needs Debian's cyrus-imapd: run tests/run"]
-fn cyrus_knows_all_of_the_example_of_imapd_conf() {
-    let output = Command::new("/usr/lib/cyrus/bin/cyr_info")
-        .arg("-C")
-        .arg(path("examples/imapd.conf"))
-        .args(["-n", "notify", "conf-lint"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
-}
-
-/// The parameters of a service's line in cyrus.conf.
-fn parameters(line: &str) -> HashMap<&str, &str> {
-    let mut found = HashMap::new();
-    for word in line.split_whitespace().filter(|word| word.contains('=')) {
-        let (name, value) = word.split_once('=').unwrap();
-        found.insert(name, value.trim_matches('"'));
-    }
-    found
-}
-
-#[test]
-fn the_examples_agree_with_each_other() {
-    let (cyrus, imapd, readme) = (
-        read("examples/cyrus.conf"),
-        read("examples/imapd.conf"),
-        read("README.md"),
-    );
-    let services = cyrus
-        .split("SERVICES {")
-        .nth(1)
-        .unwrap()
-        .split('}')
-        .next()
-        .unwrap();
-    let lines = |mark: &str| -> Vec<HashMap<&str, &str>> {
-        let words = services
-            .lines()
-            .filter(|line| line.split_whitespace().next() == Some(mark));
-        words.map(parameters).collect()
-    };
-    let (datagram, dlist) = (lines("notify"), lines("#notify"));
-    assert_eq!(
-        (datagram.len(), dlist.len()),
-        (1, 1),
-        "one that counts, one variant"
-    );
-    let install = "/usr/local/lib/cyrus-notifyd/notifyd";
-    assert!(readme.contains(&format!("target/release/notifyd    {install}\n")));
-    let imapd_dlist = imapd
-        .replace("\nnotifysocket", "\n#")
-        .replace("\n#notifysocket", "\nnotifysocket");
-    for (service, conf, proto, is_datagram) in [
-        (&datagram[0], &imapd, Some(&"udp"), true),
-        (&dlist[0], &imapd_dlist, None, false),
-    ] {
-        assert_eq!(service.get("cmd"), Some(&install));
-        assert_eq!(service.get("proto"), proto);
-        assert_eq!(service.get("prefork"), Some(&"1"));
-        let listen = PathBuf::from(service["listen"]);
-        let wanted = if is_datagram {
-            NotifySocket::Datagram(listen)
-        } else {
-            NotifySocket::Dlist(listen)
-        };
-        assert_eq!(settings(conf).notifysocket, wanted);
-        // README and manual show the same.
-        for line in [
-            format!("cmd=\"{install}\""),
-            format!("listen=\"{}\"", service["listen"]),
-        ] {
-            assert!(
-                readme.contains(&line) && flat(&read("man/notifyd.8")).contains(&line),
-                "{line}"
-            );
-        }
-    }
 }
 
 #[test]

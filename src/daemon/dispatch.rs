@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_secs(60);
 /// Sleep when the disk refuses.
 const TROUBLE: Duration = Duration::from_secs(1);
+/// How long an attempt may take to end after it was told to.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
 /// How long failed deliveries are kept for the operator.
 const KEEP_FAILED: Duration = Duration::from_secs(7 * 86_400);
 /// How often those are looked through.
@@ -175,8 +177,11 @@ impl Dispatch {
             };
             match &mut self.stop {
                 Some(stop) => {
-                    if self.lanes.iter().all(|lane| lane.busy() == 0) {
-                        return; // what could not be settled is due again at the next start
+                    let patience_ends = stop.kill_at + KILL_PATIENCE;
+                    if self.lanes.iter().all(|lane| lane.busy() == 0)
+                        || Instant::now() >= patience_ends
+                    {
+                        return; // what is not settled is due again at the next start
                     }
                     let left = stop.kill_at.saturating_duration_since(Instant::now());
                     if left.is_zero() && !stop.killed {

@@ -351,7 +351,7 @@ fn start_intake(
         // Somebody waits for the end, however it comes.
         let result = catch_unwind(AssertUnwindSafe(|| body(&mut intake)))
             .unwrap_or_else(|_| Err(io::Error::other("internal error: the intake has panicked")));
-        debug!("intake ends: {}", intake.counts());
+        info!("ended: {}", intake.counts());
         drop(sender.send(Control::Read(result)));
     })?;
     Ok(())

@@ -152,6 +152,8 @@ pub struct Peeker {
     /// Room for the credentials.
     control: Vec<u8>,
     ended: bool,
+    /// The peek offset may not be 0. Consuming a whole batch brings it back there.
+    astray: bool,
 }
 
 fn credentials(part: ControlMessageOwned) -> Option<Sender> {
@@ -179,8 +181,8 @@ impl Peeker {
             batch: Vec::new(),
             control: nix::cmsg_space!(UnixCredentials),
             ended: false,
+            astray: true,
         };
-        peeker.set_offset(0)?;
         Ok(peeker)
     }
 
@@ -193,9 +195,13 @@ impl Peeker {
     /// # Errors
     /// When the socket is broken.
     pub fn begin(&mut self) -> io::Result<()> {
+        if self.astray || !self.batch.is_empty() {
+            self.set_offset(0)?;
+        }
+        self.astray = false;
         self.batch.clear();
         self.ended = false;
-        self.set_offset(0)
+        Ok(())
     }
 
     /// The next datagram of the batch, or `None` when no more are queued.
@@ -233,6 +239,7 @@ impl Peeker {
         self.batch.push(length);
         // The peek offset now stands inside this datagram: a further peek would give its rest.
         self.ended = cut;
+        self.astray |= cut || length == 0;
         let truncated = cut || length > MAX_DATAGRAM;
         Ok(Some(Peeked {
             bytes: &self.buffer[..length.min(MAX_DATAGRAM)],
@@ -258,7 +265,10 @@ impl Peeker {
             ) {
                 Ok((_, 0)) if self.batch[next] != 0 => {}
                 Ok(_) => next += 1,
-                Err(Errno::AGAIN) => break,
+                Err(Errno::AGAIN) => {
+                    self.astray = true;
+                    break;
+                }
                 Err(Errno::INTR) => {}
                 Err(other) => return Err(other.into()),
             }
@@ -353,12 +363,25 @@ mod tests {
         assert_eq!(sender.pid, std::process::id() as i32);
     }
 
+    /// A program that another test starts may hold our socket for a moment, between fork and exec.
+    fn bind_when_stale(path: &Path, datagram: bool) -> OwnedFd {
+        let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        loop {
+            match bind(path, datagram, 0o600) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse
+                        && std::time::Instant::now() < limit => {}
+                other => return other.unwrap(),
+            }
+        }
+    }
+
     #[test]
     fn a_stale_socket_is_replaced_and_a_live_one_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         for datagram in [true, false] {
-            let first = bind(&path, datagram, 0o600).unwrap();
+            let first = bind_when_stale(&path, datagram);
             assert_eq!(is_datagram(&first).unwrap(), datagram);
             assert_eq!(
                 bind(&path, true, 0o600).unwrap_err().kind(),

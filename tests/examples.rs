@@ -12,6 +12,7 @@ mod stage;
 
 use cyrus_notifyd::config::{Context, NotifySocket, Settings, keys};
 use mdoc::flat;
+use rustix::process::{Pid, kill_process};
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -164,6 +165,7 @@ fn the_examples_agree_with_each_other() {
 
 /// A private Cyrus in namespaces of its own, with the example files in /etc, as they are.
 struct Cyrus {
+    /// `unshare`, which waits for the namespace's first process.
     master: Child,
     log: stage::Syslog,
     dir: tempfile::TempDir,
@@ -171,7 +173,13 @@ struct Cyrus {
 
 impl Drop for Cyrus {
     fn drop(&mut self) {
-        let _ = self.master.kill(); // the first process of its namespace: all others end with it
+        // Its child is the first process of the namespace: all others end with it, and it with them.
+        let pid = self.master.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        for child in children.unwrap_or_default().split_whitespace() {
+            let pid = child.parse().ok().and_then(Pid::from_raw);
+            let _ = pid.map(|pid| kill_process(pid, stage::Signal::KILL)); // it may have ended by itself
+        }
         let _ = self.master.wait();
         if std::thread::panicking() {
             let errors = fs::read_to_string(self.dir.path().join("errors"));
@@ -249,16 +257,7 @@ fn start(dlist: bool) -> Cyrus {
     log.open();
     let mut command = Command::new("unshare");
     command
-        .args([
-            "-mnpf",
-            "--kill-child",
-            "--mount-proc",
-            "--",
-            "bash",
-            "-ec",
-            ENTER,
-            "bash",
-        ])
+        .args(["-mnpf", "--mount-proc", "--", "bash", "-ec", ENTER, "bash"])
         .arg(dir);
     command
         .stdin(Stdio::null())

@@ -8,6 +8,7 @@
 #[path = "docs/mdoc.rs"]
 mod mdoc;
 
+use cyrus_notifyd::daemon::intake::Counts;
 use cyrus_notifyd::daemon::options::USAGE;
 use cyrus_notifyd::daemon::retry::Policy;
 use cyrus_notifyd::method::METHODS;
@@ -165,6 +166,9 @@ fn the_manual_shows_every_line_of_the_log() {
                 );
             }
         }
+    }
+    for count in Counts::default().to_string().split(", ") {
+        assert!(page.contains(count.trim_end_matches('0')), "{count}");
     }
     assert!(seen > 15, "only {seen} lines found");
     assert_eq!(

@@ -1,6 +1,6 @@
 //! The running service: built, run, handed over.
 //!
-//! Threads: the main one waits for [`Control`]; `intake` reads the socket; `dispatch` decides about
+//! Threads: the main one waits for what it is told (`service.rs`); `intake` reads the socket; `dispatch` decides about
 //! deliveries, which run on threads of their lanes; `spool` keeps house; `syslog` and `signals`.
 //!
 //! Under Cyrus' master, SIGHUP means that a fresh process shall take over. We go on reading until

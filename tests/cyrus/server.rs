@@ -257,6 +257,8 @@ impl Server {
     /// Tells master to shut down, and waits for its end.
     pub(super) fn stop(&mut self) {
         self.signal(Signal::TERM);
+        // A signal that comes just before its sleep it hears only after it.
+        self.processes().iter().filter(|(_, name)| name == "calalarmd").for_each(|(pid, _)| kill(*pid, Signal::KILL));
         wait_for("master's end", LIMIT, || self.master.try_wait().expect("wait"));
         assert_eq!(self.notifyds(), [0; 0], "a notifyd that outlives master");
     }

@@ -16,11 +16,14 @@ impl Server {
 
     /// An IMAP session of `user`.
     pub(super) fn imap(&self, user: &str) -> Imap {
-        self.try_imap(user).unwrap_or_else(|error| panic!("IMAP login of {user}: {error}"))
+        self.try_imap(user)
+            .unwrap_or_else(|error| panic!("IMAP login of {user}: {error}"))
     }
 
     pub(super) fn try_imap(&self, user: &str) -> io::Result<Imap> {
-        let mut imap = Imap { stream: BufReader::new(self.connect(143)?) };
+        let mut imap = Imap {
+            stream: BufReader::new(self.connect(1143)?),
+        };
         line(&mut imap.stream)?;
         imap.try_command(&format!("LOGIN {user} {user}"))?;
         Ok(imap)
@@ -28,9 +31,11 @@ impl Server {
 
     /// An LMTP session.
     pub(super) fn lmtp(&self) -> io::Result<Lmtp> {
-        let stream = UnixStream::connect(self.path("lmtp"))?;
+        let stream = UnixStream::connect(self.path("sockets/lmtp"))?;
         stream.set_read_timeout(Some(LIMIT))?;
-        let mut lmtp = Lmtp { stream: BufReader::new(stream) };
+        let mut lmtp = Lmtp {
+            stream: BufReader::new(stream),
+        };
         reply(&mut lmtp.stream)?;
         lmtp.say("LHLO cyr.test\r\n")?;
         Ok(lmtp)
@@ -49,10 +54,16 @@ impl Server {
             "LOGOUT\r\n".to_owned(),
         ];
         for command in commands {
-            stream.get_mut().write_all(command.as_bytes()).expect("write");
+            stream
+                .get_mut()
+                .write_all(command.as_bytes())
+                .expect("write");
             let answer = loop {
                 let answer = line(&mut stream).expect("an answer");
-                if ["OK", "NO", "BYE"].iter().any(|word| answer.starts_with(word)) {
+                if ["OK", "NO", "BYE"]
+                    .iter()
+                    .any(|word| answer.starts_with(word))
+                {
                     break answer;
                 }
             };
@@ -61,32 +72,56 @@ impl Server {
     }
 
     /// An HTTP request of `user`, as CalDAV makes it; the status.
-    pub(super) fn dav(&self, user: &str, method: &str, path: &str, fields: &str, body: &str) -> u16 {
-        let mut stream = BufReader::new(self.connect(80).expect("httpd"));
+    pub(super) fn dav(
+        &self,
+        user: &str,
+        method: &str,
+        path: &str,
+        fields: &str,
+        body: &str,
+    ) -> u16 {
+        let mut stream = BufReader::new(self.connect(8080).expect("httpd"));
         let auth = base64(format!("{user}:{user}").as_bytes());
         let length = body.len();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: cyr.test\r\nConnection: close\r\nAuthorization: Basic {auth}\r\n\
              {fields}Content-Length: {length}\r\n\r\n{body}"
         );
-        stream.get_mut().write_all(request.as_bytes()).expect("write");
+        stream
+            .get_mut()
+            .write_all(request.as_bytes())
+            .expect("write");
         let status = line(&mut stream).expect("a status line");
         stream.read_to_end(&mut Vec::new()).expect("an answer");
-        status.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("{status}"))
+        status
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or_else(|| panic!("{status}"))
     }
 
     /// Sends a notification as Cyrus' notify() does, blocking; an error when a dlist client gets another answer than OK.
-    pub(super) fn notify(&self, method: &str, class: &str, option: Option<&str>, message: &str) -> io::Result<()> {
-        let socket = self.path("notify");
+    pub(super) fn notify(
+        &self,
+        method: &str,
+        class: &str,
+        option: Option<&str>,
+        message: &str,
+    ) -> io::Result<()> {
+        let socket = self.path("sockets/notify");
         if self.form == Form::Datagram {
             let plain: Note = note(method).class(class).message(message);
-            let full = option.into_iter().fold(plain, |note, option| note.option(option));
+            let full = option
+                .into_iter()
+                .fold(plain, |note, option| note.option(option));
             UnixDatagram::unbound()?.send_to(&full.bytes(), socket)?;
             return Ok(());
         }
         let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(LIMIT))?;
-        let option = option.map(|option| format!("\"{option}\"")).unwrap_or_default();
+        let option = option
+            .map(|option| format!("\"{option}\""))
+            .unwrap_or_default();
         let request = format!(
             "NOTIFY %(METHOD {method} CLASS {class} PRIORITY \"\" USER \"\" MAILBOX \"\" OPTIONS ({option}) \
              MESSAGE \"{message}\" FILEPATH NIL)\r\n"
@@ -94,7 +129,11 @@ impl Server {
         stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        if answer == "OK %()\r\n" { Ok(()) } else { Err(io::Error::other(format!("answer {answer:?}"))) }
+        if answer == "OK %()\r\n" {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("answer {answer:?}")))
+        }
     }
 }
 
@@ -114,11 +153,14 @@ pub(super) struct Imap {
 impl Imap {
     /// A command that must succeed; its answers but the last.
     pub(super) fn command(&mut self, command: &str) -> Vec<String> {
-        self.try_command(command).unwrap_or_else(|error| panic!("{command}: {error}"))
+        self.try_command(command)
+            .unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
     fn try_command(&mut self, command: &str) -> io::Result<Vec<String>> {
-        self.stream.get_mut().write_all(format!("t {command}\r\n").as_bytes())?;
+        self.stream
+            .get_mut()
+            .write_all(format!("t {command}\r\n").as_bytes())?;
         let mut answers = Vec::new();
         loop {
             let answer = line(&mut self.stream)?;
@@ -132,7 +174,10 @@ impl Imap {
 
     /// Puts a message into a mailbox.
     pub(super) fn append(&mut self, mailbox: &str, message: &str) {
-        self.command(&format!("APPEND {mailbox} {{{}+}}\r\n{message}", message.len()));
+        self.command(&format!(
+            "APPEND {mailbox} {{{}+}}\r\n{message}",
+            message.len()
+        ));
     }
 }
 
@@ -161,7 +206,11 @@ fn reply(stream: &mut impl BufRead) -> io::Result<()> {
     loop {
         let text = line(stream)?;
         if text.as_bytes().get(3) != Some(&b'-') {
-            return if text.starts_with(['2', '3']) { Ok(()) } else { Err(io::Error::other(text)) };
+            return if text.starts_with(['2', '3']) {
+                Ok(())
+            } else {
+                Err(io::Error::other(text))
+            };
         }
     }
 }
@@ -177,8 +226,16 @@ fn line(stream: &mut impl BufRead) -> io::Result<String> {
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digits = |chunk: &[u8]| {
-        let bits = (0..3).fold(0usize, |bits, i| bits << 8 | usize::from(chunk.get(i).copied().unwrap_or(0)));
-        let digit = |i: usize| if i <= chunk.len() { DIGITS[bits >> (18 - 6 * i) & 63] } else { b'=' };
+        let bits = (0..3).fold(0usize, |bits, i| {
+            bits << 8 | usize::from(chunk.get(i).copied().unwrap_or(0))
+        });
+        let digit = |i: usize| {
+            if i <= chunk.len() {
+                DIGITS[bits >> (18 - 6 * i) & 63]
+            } else {
+                b'='
+            }
+        };
         [0, 1, 2, 3].map(|i| char::from(digit(i)))
     };
     bytes.chunks(3).flat_map(digits).collect()

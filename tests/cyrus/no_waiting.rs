@@ -18,14 +18,21 @@ const RETRY_LIMIT: Duration = Duration::from_secs(60);
 fn send(server: &Server, count: usize) -> Duration {
     let start = Instant::now();
     for n in 0..count {
-        server.notify("mailto", "W", Some(&format!("{n}@example.org")), "text").unwrap();
+        server
+            .notify("mailto", "W", Some(&format!("{n}@example.org")), "text")
+            .unwrap();
     }
     start.elapsed()
 }
 
 /// The addresses of mails whose sendmail has ended.
 fn recipients(server: &Server) -> BTreeSet<String> {
-    server.sendmail.runs().iter().filter_map(|run| run.args().pop()).collect()
+    server
+        .sendmail
+        .runs()
+        .iter()
+        .filter_map(|run| run.args().pop())
+        .collect()
 }
 
 fn senders_do_not_wait(form: Form) {
@@ -34,10 +41,18 @@ fn senders_do_not_wait(form: Form) {
     server.sendmail.set("hold", 1.0);
     let took = send(&server, SENT);
     println!("{form:?}: {SENT} notifications accepted in {took:?} while sendmail sleeps");
-    assert_eq!(server.sendmail.runs().len(), 0, "accepted before the first sendmail ended");
-    wait_for("all in the spool", LIMIT, || (server.owed("1") == SENT).then_some(()));
+    assert_eq!(
+        server.sendmail.runs().len(),
+        0,
+        "accepted before the first sendmail ended"
+    );
+    wait_for("all in the spool", LIMIT, || {
+        (server.owed("1") == SENT).then_some(())
+    });
     server.sendmail.set("hold", 0.0);
-    wait_for("every mail", LIMIT, || (recipients(&server).len() == SENT && server.owed("1") == 0).then_some(()));
+    wait_for("every mail", LIMIT, || {
+        (recipients(&server).len() == SENT && server.owed("1") == 0).then_some(())
+    });
     assert_eq!(server.sendmail.runs().len(), SENT, "each once");
     assert_eq!(server.wait_notifyds(1), reader);
     server.stop();
@@ -80,10 +95,16 @@ fn lmtpd_does_not_wait(form: Form) {
     server.sendmail.wait_count(1);
     server.sendmail.set("hold", 1.0);
     let (without, with) = (deliver(&mut lmtp, "bob"), deliver(&mut lmtp, "alice"));
-    assert_eq!(server.sendmail.runs().len(), 1, "all delivered before one of their sendmails ended");
+    assert_eq!(
+        server.sendmail.runs().len(),
+        1,
+        "all delivered before one of their sendmails ended"
+    );
     for (what, times) in [("without", &without), ("with", &with)] {
         let (median, longest) = (times[DELIVERIES / 2], times[DELIVERIES - 1]);
-        println!("{form:?}: LMTP delivery {what} a Sieve notify: median {median:?}, longest {longest:?}");
+        println!(
+            "{form:?}: LMTP delivery {what} a Sieve notify: median {median:?}, longest {longest:?}"
+        );
     }
     server.sendmail.set("hold", 0.0);
     server.sendmail.wait_count(1 + DELIVERIES);
@@ -113,14 +134,23 @@ fn a_sendmail_that_fails_for_now() {
     let took = send(&server, SENT);
     println!("{SENT} notifications accepted in {took:?} while sendmail fails");
     let tried = "state = 'deferred' AND attempts > 0 AND error IS NOT NULL";
-    wait_for("an attempt at each", LIMIT, || (server.owed(tried) == SENT).then_some(()));
+    wait_for("an attempt at each", LIMIT, || {
+        (server.owed(tried) == SENT).then_some(())
+    });
     assert_eq!(server.owed("1"), SENT, "all still there");
     assert_eq!(recipients(&server).len(), SENT);
     let failed = server.sendmail.runs().len();
     server.sendmail.set("exitcode", 0.0);
-    wait_for("every mail", RETRY_LIMIT, || (server.owed("1") == 0).then_some(()));
-    let again: BTreeSet<String> =
-        server.sendmail.runs().split_off(failed).iter().filter_map(|run| run.args().pop()).collect();
+    wait_for("every mail", RETRY_LIMIT, || {
+        (server.owed("1") == 0).then_some(())
+    });
+    let again: BTreeSet<String> = server
+        .sendmail
+        .runs()
+        .split_off(failed)
+        .iter()
+        .filter_map(|run| run.args().pop())
+        .collect();
     assert_eq!(again.len(), SENT, "and arrived");
     assert_eq!(server.wait_notifyds(1), reader);
     server.stop();

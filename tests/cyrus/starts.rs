@@ -5,27 +5,45 @@ use super::stage::Record;
 
 /// A mail with a Sieve script that notifies, and a login; both must be noticed.
 fn works(server: &Server) {
-    server.sieve("alice", "require \"notify\"; notify :method \"external\" :message \"$subject$\";");
+    server.sieve(
+        "alice",
+        "require \"notify\"; notify :method \"external\" :message \"$subject$\";",
+    );
     server.lmtp().unwrap().deliver("alice", "first").unwrap();
-    let run = server.external.wait("the Sieve notification", |run| run.args()[2] == "SIEVE");
+    let run = server
+        .external
+        .wait("the Sieve notification", |run| run.args()[2] == "SIEVE");
     assert!(run.stdin.starts_with(b"first\n"));
     assert!(run.ids.iter().all(|id| *id != 0), "not root: {:?}", run.ids);
     server.imap("bob").command("LOGOUT");
-    server.log.wait("the login", |r| event(r, "Login") && r.has("\"user\":\"bob\""));
-    server.log.wait("the logout", |r| event(r, "Logout") && r.has("\"user\":\"bob\""));
+    server.log.wait("the login", |r| {
+        event(r, "Login") && r.has("\"user\":\"bob\"")
+    });
+    server.log.wait("the logout", |r| {
+        event(r, "Logout") && r.has("\"user\":\"bob\"")
+    });
 }
 
 fn event(record: &Record, name: &str) -> bool {
-    record.text.starts_with(format!("EVENT, , , ,  \"{{\"event\":\"{name}\"").as_bytes())
+    record
+        .text
+        .starts_with(format!("EVENT, , , ,  \"{{\"event\":\"{name}\"").as_bytes())
 }
 
 fn starts(form: Form, prefork: u32, processes: usize) {
     let setup = Setup::new(form).prefork(prefork);
-    let mut server = setup.conf("event_notifier", "log").conf("event_groups", "access").start();
+    let mut server = setup
+        .conf("event_notifier", "log")
+        .conf("event_groups", "access")
+        .start();
     let reader = server.wait_notifyds(processes);
     assert!(!server.waiting().contains(&reader) && server.waiting().len() == processes - 1);
     works(&server);
-    assert_eq!(server.wait_notifyds(processes), reader, "the same one reads all the time");
+    assert_eq!(
+        server.wait_notifyds(processes),
+        reader,
+        "the same one reads all the time"
+    );
     server.stop();
     server.assert_master_content(&[]);
 }

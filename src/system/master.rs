@@ -8,7 +8,7 @@
 use super::socket;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Descriptor of the status pipe.
 const STATUS_FD: i32 = 3;
@@ -32,7 +32,8 @@ pub enum State {
 #[derive(Debug)]
 pub struct Master {
     status: OwnedFd,
-    unavailable: AtomicBool,
+    /// Whether we have said so; held while a message is written, so that none overtakes it.
+    unavailable: Mutex<bool>,
 }
 
 /// Takes over what master left us: the line to it, and the service's socket.
@@ -52,7 +53,7 @@ pub fn adopt() -> io::Result<(Master, OwnedFd)> {
     Ok((
         Master {
             status,
-            unavailable: AtomicBool::new(false),
+            unavailable: Mutex::new(false),
         },
         listen,
     ))
@@ -69,8 +70,17 @@ impl Master {
     /// # Errors
     /// When the message could not be written.
     pub fn tell(&self, state: State) -> io::Result<()> {
-        if state == State::Unavailable && self.unavailable.swap(true, Ordering::Relaxed) {
-            return Ok(()); // said already; master would warn about a second time
+        let mut unavailable = self
+            .unavailable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match state {
+            // Master would warn about a second time.
+            State::Unavailable if *unavailable => return Ok(()),
+            State::Unavailable => *unavailable = true,
+            // Master would take a process that leaves for a ready one again, and start no other.
+            State::ConnectionMulti if *unavailable => return Ok(()),
+            _ => {}
         }
         let mut message = [0u8; 8];
         message[..4].copy_from_slice(&(state as i32).to_ne_bytes());
@@ -94,15 +104,21 @@ mod tests {
         let (read, write) = rustix::pipe::pipe().unwrap();
         let master = Master {
             status: write,
-            unavailable: AtomicBool::new(false),
+            unavailable: Mutex::new(false),
         };
-        master.tell(State::Unavailable).unwrap();
-        master.tell(State::Unavailable).unwrap();
-        rustix::io::read(&read, &mut [0u8; 8]).unwrap();
         master.tell(State::ConnectionMulti).unwrap();
-        let mut bytes = [0u8; 16];
-        assert_eq!(rustix::io::read(&read, &mut bytes).unwrap(), 8);
+        for _ in 0..2 {
+            master.tell(State::Unavailable).unwrap();
+            master.tell(State::ConnectionMulti).unwrap();
+        }
+        let mut bytes = [0u8; 64];
+        assert_eq!(
+            rustix::io::read(&read, &mut bytes).unwrap(),
+            16,
+            "and nothing after it has left"
+        );
         assert_eq!(bytes[..4], 4i32.to_ne_bytes());
         assert_eq!(bytes[4..8], std::process::id().to_ne_bytes());
+        assert_eq!(bytes[8..12], 2i32.to_ne_bytes());
     }
 }

@@ -311,6 +311,12 @@ fn clients_are_served_while_it_hands_over() {
     wait_for("all records", LIMIT, || (records(&n) == sent).then_some(()));
     let status = n.status();
     assert_eq!(status.last(), Some(&(Status::ConnectionMulti, new)));
+    // "Multi" would put it among master's ready processes again, with an error in master's log for each.
+    assert!(
+        status[before + 1..]
+            .iter()
+            .all(|told| told.1 == new || *told == (Status::Connection, old))
+    );
     assert_eq!(n.external.runs().len(), 1);
 }
 

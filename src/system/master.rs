@@ -8,7 +8,7 @@
 use super::socket;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Descriptor of the status pipe.
 const STATUS_FD: i32 = 3;
@@ -32,7 +32,8 @@ pub enum State {
 #[derive(Debug)]
 pub struct Master {
     status: OwnedFd,
-    unavailable: AtomicBool,
+    /// What we have said last, as far as it counts; held while writing, so that the order on the pipe is the order here.
+    unavailable: Mutex<bool>,
 }
 
 /// Takes over what master left us: the line to it, and the service's socket.
@@ -52,7 +53,7 @@ pub fn adopt() -> io::Result<(Master, OwnedFd)> {
     Ok((
         Master {
             status,
-            unavailable: AtomicBool::new(false),
+            unavailable: Mutex::new(false),
         },
         listen,
     ))
@@ -69,9 +70,17 @@ impl Master {
     /// # Errors
     /// When the message could not be written.
     pub fn tell(&self, state: State) -> io::Result<()> {
-        if state == State::Unavailable && self.unavailable.swap(true, Ordering::Relaxed) {
-            return Ok(()); // said already; master would warn about a second time
-        }
+        let mut unavailable = self
+            .unavailable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let state = match state {
+            State::Unavailable if *unavailable => return Ok(()), // master would warn about a second time
+            // Master would log an error for each, and count us among its ready processes again.
+            State::ConnectionMulti if *unavailable => State::Connection,
+            other => other,
+        };
+        *unavailable |= state == State::Unavailable;
         let mut message = [0u8; 8];
         message[..4].copy_from_slice(&(state as i32).to_ne_bytes());
         message[4..].copy_from_slice(
@@ -94,15 +103,33 @@ mod tests {
         let (read, write) = rustix::pipe::pipe().unwrap();
         let master = Master {
             status: write,
-            unavailable: AtomicBool::new(false),
+            unavailable: Mutex::new(false),
         };
         master.tell(State::Unavailable).unwrap();
         master.tell(State::Unavailable).unwrap();
-        rustix::io::read(&read, &mut [0u8; 8]).unwrap();
-        master.tell(State::ConnectionMulti).unwrap();
         let mut bytes = [0u8; 16];
         assert_eq!(rustix::io::read(&read, &mut bytes).unwrap(), 8);
-        assert_eq!(bytes[..4], 4i32.to_ne_bytes());
+        assert_eq!(bytes[..4], 2i32.to_ne_bytes());
         assert_eq!(bytes[4..8], std::process::id().to_ne_bytes());
+    }
+
+    #[test]
+    fn connections_are_told_as_the_state_demands() {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        let master = Master {
+            status: write,
+            unavailable: Mutex::new(false),
+        };
+        for state in [
+            State::ConnectionMulti,
+            State::Unavailable,
+            State::ConnectionMulti,
+        ] {
+            master.tell(state).unwrap();
+        }
+        let mut bytes = [0u8; 32];
+        assert_eq!(rustix::io::read(&read, &mut bytes).unwrap(), 24);
+        let told = |at: usize| i32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!([told(0), told(8), told(16)], [4, 2, 3]);
     }
 }

@@ -28,6 +28,18 @@
 //! | 2 | [`daemon`] the running service, [`ctl`] the operator's hand |
 //! | 1 | [`method`] how a notification is delivered |
 //! | 0 | [`wire`] [`event`] [`config`] [`spool`] [`mail`] [`system`]: each knows only itself |
+//!
+//! # Decisions worth knowing
+//!
+//! * Threads and `poll(2)`, no async runtime: one thread reads, one decides about deliveries, each permit
+//!   of a method is a thread, one looks after the spool's disk.
+//! * One lock file ([`system::lock`]) makes one process of many the one that reads *and* delivers.
+//! * A method that is done at intake (`null`, `log`) goes through the spool after all when it
+//!   cannot be done at that moment.
+//! * When the disk refuses, new deliveries go to the same table in memory, and move to the disk
+//!   later ([`spool`]).
+//! * What a newer Cyrus than 3.6.1 may write into imapd.conf is a warning for the daemon where it does
+//!   not concern it, and fatal for `notifyctl config`, which shows what Cyrus 3.6.1 would say.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -341,7 +341,8 @@ fn read(data: &[u8]) -> Result<ImapdConf, String> {
             Err(io::ErrorKind::NotFound.into())
         }
     };
-    ImapdConf::read(Path::new("f"), b"notify", None, &mut reader).map_err(|error| error.to_string())
+    ImapdConf::read(Path::new("f"), b"notify", None, false, &mut reader)
+        .map_err(|error| error.to_string())
 }
 
 proptest! {
@@ -371,7 +372,7 @@ proptest! {
 #[test]
 fn an_unreadable_file_is_named_with_the_reason() {
     let mut denied = |_: &Path| Err(io::Error::from_raw_os_error(13));
-    let error = ImapdConf::read(Path::new("/x"), b"notify", None, &mut denied).unwrap_err();
+    let error = ImapdConf::read(Path::new("/x"), b"notify", None, false, &mut denied).unwrap_err();
     assert_eq!(
         error.to_string(),
         "can't open configuration file /x: Permission denied"

@@ -12,64 +12,19 @@
 //!
 //! Reading is a function that the caller passes in, so nothing here touches the disk.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fmt;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::error::{ConfigError, bytes};
+use super::files::{Files, ReadFile};
 use super::keys::{self, Key, Retired};
-use super::lines::{Line, Lines};
+use super::lines::Line;
 use super::value::{self, Misfit, Value};
 
-/// Why a configuration cannot be used, in the words of Cyrus.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ConfigError(Vec<u8>);
-
-impl ConfigError {
-    /// Cyrus formats into 1,024 bytes, the final NUL included.
-    fn new(message: Vec<u8>) -> ConfigError {
-        ConfigError::limited(message, 1023)
-    }
-
-    fn limited(mut message: Vec<u8>, limit: usize) -> ConfigError {
-        message.truncate(limit);
-        ConfigError(message)
-    }
-
-    /// The message as bytes: file names and values in it need not be UTF-8.
-    #[must_use]
-    pub fn message(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
-    }
-}
-
-impl fmt::Debug for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ConfigError({self})")
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-/// How a file's bytes are had: called with each path to try. An error means "cannot be opened".
-pub type ReadFile<'a> = &'a mut dyn FnMut(&Path) -> io::Result<Vec<u8>>;
-
-/// Puts byte strings together.
-macro_rules! bytes {
-    ($($part:expr),+ $(,)?) => {{
-        let mut all: Vec<u8> = Vec::new();
-        $(all.extend_from_slice($part.as_ref());)+
-        all
-    }};
-}
+/// Options of those whose values can misfit that `notifyd` acts on: there, a value that does not fit is fatal always.
+const ACTED_ON: [&str; 2] = ["debug", "smtp_backend"];
 
 /// How an option came to its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,16 +59,18 @@ pub struct ImapdConf {
     pub(super) slots: Vec<Slot>,
     pub(super) overflow: BTreeMap<Vec<u8>, Vec<u8>>,
     service: Vec<u8>,
+    lenient: bool,
     warnings: Vec<String>,
 }
 
 impl ImapdConf {
     /// Reads `file` and what it includes for `service`. `prefix` is CYRUS_PREFIX: put before each
-    /// file name and tried first. Fails as Cyrus does, see [`ConfigError`].
+    /// file name and tried first. `lenient`: see [`Context`](super::Context). Fails as Cyrus does, see [`ConfigError`].
     pub fn read(
         file: &Path,
         service: &[u8],
         prefix: Option<&OsStr>,
+        lenient: bool,
         read: ReadFile<'_>,
     ) -> Result<ImapdConf, ConfigError> {
         let mut conf = ImapdConf {
@@ -126,14 +83,10 @@ impl ImapdConf {
                 .collect(),
             overflow: BTreeMap::new(),
             service: service.to_vec(),
+            lenient,
             warnings: Vec::new(),
         };
-        let mut files = Files {
-            prefix,
-            read,
-            opened: HashSet::new(),
-            open: Vec::new(),
-        };
+        let mut files = Files::new(prefix, read);
         files.open(file.as_os_str().as_bytes())?;
         while let Some((name, line)) = files.next_line() {
             if let Some(include) = conf.line(&name, &line)? {
@@ -239,8 +192,19 @@ impl ImapdConf {
             self.keep(name, text, number)?;
         }
         let mut aliases = Vec::new();
-        let value = value::read(key.kind, text, &mut aliases)
-            .map_err(|misfit| does_not_fit(key.name, text, &misfit, number))?;
+        let value = match value::read(key.kind, text, &mut aliases) {
+            Ok(value) => value,
+            Err(misfit) => {
+                let error = does_not_fit(key.name, text, &misfit, number);
+                if !self.lenient || ACTED_ON.contains(&key.name) {
+                    return Err(error);
+                }
+                self.warnings.push(format!(
+                    "{error}: not a value that Cyrus 3.6 knows; passed over"
+                ));
+                return Ok(());
+            }
+        };
         for (alias, preferred) in aliases {
             self.warnings.push(format!(
                 "Value '{alias}' for option '{}' is deprecated in favor of value '{preferred}'",
@@ -392,56 +356,4 @@ fn does_not_fit(name: &str, text: &[u8], misfit: &Misfit, number: &str) -> Confi
         Misfit::BadWord(word) => bytes!("invalid value '", word, "'", place),
         Misfit::BadDuration => bytes!("unparsable duration '", text, "'", place),
     })
-}
-
-/// The files being read: the innermost include is last.
-struct Files<'a> {
-    prefix: Option<&'a OsStr>,
-    read: ReadFile<'a>,
-    opened: HashSet<Vec<u8>>,
-    open: Vec<(Vec<u8>, Lines)>,
-}
-
-impl Files<'_> {
-    fn open(&mut self, name: &[u8]) -> Result<(), ConfigError> {
-        fn path(name: &[u8]) -> &Path {
-            Path::new(OsStr::from_bytes(name))
-        }
-        let prefixed = self
-            .prefix
-            .and_then(|prefix| (self.read)(path(&bytes!(prefix.as_bytes(), name))).ok());
-        let data = match prefixed {
-            Some(data) => data,
-            None => (self.read)(path(name)).map_err(|error| {
-                let what = bytes!("can't open configuration file ", name, ": ", reason(&error));
-                ConfigError::limited(what, 4095)
-            })?,
-        };
-        if !self.opened.insert(name.to_vec()) {
-            let what = bytes!("configuration file ", name, " included twice");
-            return Err(ConfigError::limited(what, 4095));
-        }
-        self.open.push((name.to_vec(), Lines::new(data)));
-        Ok(())
-    }
-
-    /// The next line and the name of its file.
-    fn next_line(&mut self) -> Option<(Vec<u8>, Line)> {
-        while let Some((name, lines)) = self.open.last_mut() {
-            match lines.next() {
-                Some(line) => return Some((name.clone(), line)),
-                None => self.open.pop(),
-            };
-        }
-        None
-    }
-}
-
-/// The text of strerror(3), without the number that `io::Error` adds.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
 }

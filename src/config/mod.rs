@@ -5,6 +5,7 @@
 //! | step | where | what can go wrong |
 //! |---|---|---|
 //! | bytes to logical lines | `lines.rs` | nothing |
+//! | includes | `files.rs` | a file that is missing or read twice |
 //! | lines to keys and values, includes | [`ImapdConf`] | all that is fatal in Cyrus, in its words: [`ConfigError`] |
 //! | text to typed value | [`value`] | the same |
 //! | the table of options | [`keys`] | – |
@@ -12,6 +13,8 @@
 //! | the way back, in the lines of `cyr_info conf` | `show.rs` | nothing |
 
 mod choices;
+mod error;
+mod files;
 mod imapd_conf;
 pub mod keys;
 mod lines;
@@ -23,6 +26,8 @@ mod show;
 pub mod value;
 
 pub use choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
-pub use imapd_conf::{ConfigError, ImapdConf, ReadFile};
+pub use error::ConfigError;
+pub use files::ReadFile;
+pub use imapd_conf::ImapdConf;
 pub use settings::{Context, DEFAULT_FILE, DEFAULT_USER, Emitters, Settings};
 pub use show::defaults;

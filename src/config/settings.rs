@@ -15,7 +15,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
-use super::imapd_conf::{ConfigError, ImapdConf};
+use super::error::ConfigError;
+use super::imapd_conf::ImapdConf;
 
 /// The file that Cyrus reads when no `-C` names another.
 pub const DEFAULT_FILE: &str = "/etc/imapd.conf";
@@ -37,6 +38,9 @@ pub struct Context {
     pub syslog_prefix: Option<OsString>,
     /// CYRUS_USER: beats `cyrus_user`.
     pub user: Option<OsString>,
+    /// Only warn of a value that does not fit, where the option does not concern us: a newer
+    /// Cyrus than 3.6.1 may take it, and its notifications shall flow.
+    pub lenient: bool,
 }
 
 impl Default for Context {
@@ -47,6 +51,7 @@ impl Default for Context {
             cyrus_prefix: None,
             syslog_prefix: None,
             user: None,
+            lenient: false,
         }
     }
 }
@@ -70,6 +75,7 @@ impl Context {
             cyrus_prefix: std::env::var_os("CYRUS_PREFIX"),
             syslog_prefix: std::env::var_os("CYRUS_SYSLOG_PREFIX"),
             user: std::env::var_os("CYRUS_USER"),
+            lenient: false,
         }
     }
 
@@ -88,6 +94,7 @@ impl Context {
             file,
             self.service.as_bytes(),
             self.cyrus_prefix.as_deref(),
+            self.lenient,
             read,
         )
     }
@@ -388,6 +395,19 @@ mod tests {
         let ours = Settings::parse(text, &context).unwrap();
         assert_eq!(ours.syslog_ident(), b"lab/notify");
         assert_eq!(ours.cyrus_user, b"imap");
+    }
+
+    #[test]
+    fn what_a_newer_cyrus_may_know_is_a_warning_when_asked_so() {
+        let text = b"configdirectory: /v\nevent_groups: message jmap\nmaxmessagesize: 10M\n";
+        assert!(Settings::parse(text, &Context::default()).is_err());
+        let lenient = Context {
+            lenient: true,
+            ..Context::default()
+        };
+        let ours = Settings::parse(text, &lenient).unwrap();
+        assert_eq!(ours.warnings.len(), 2, "{:?}", ours.warnings);
+        assert!(Settings::parse(b"configdirectory: /v\ndebug: maybe\n", &lenient).is_err());
     }
 
     #[test]

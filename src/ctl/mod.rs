@@ -1,4 +1,4 @@
-//! The operator's hand: the commands of `notifyctl`.
+//! The operator's hand: the commands of `notifyctl`, and [`notifytest`].
 //!
 //! A command is one row of `COMMANDS` and one file with a function that takes the arguments after
 //! the command's name and two streams, and returns the exit code. Codes are those of sysexits(3): 0
@@ -8,6 +8,7 @@
 //! word and ends the command with 74.
 
 mod config;
+pub mod notifytest;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

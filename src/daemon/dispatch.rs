@@ -3,7 +3,7 @@
 //! run on threads of the lanes' own.
 
 use super::instances::Instances;
-use super::lanes::{Ended, Lane};
+use super::lanes::{Ended, Lane, Report};
 use super::retry::{Policy, Verdict, verdict};
 use super::throttle::{Throttle, and_more};
 use crate::method::{METHODS, Outcome};
@@ -23,10 +23,14 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_secs(60);
 /// Sleep when the disk refuses.
 const TROUBLE: Duration = Duration::from_secs(1);
+/// How long an attempt may take to end after it was told to.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
 /// How long failed deliveries are kept for the operator.
 const KEEP_FAILED: Duration = Duration::from_secs(7 * 86_400);
 /// How often those are looked through.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// No delivery is due later than this, in microseconds: the longest wait is an hour.
+const FAR: Micros = 2 * 3600 * 1_000_000;
 /// Longest value of a field in a log line, in bytes.
 const SHOWN: usize = 100;
 
@@ -73,6 +77,9 @@ impl Dispatcher {
     ) -> io::Result<Dispatcher> {
         let (sender, events) = channel();
         let cancel = Arc::new(Cancel::new()?);
+        let ends = sender.clone();
+        // A dispatcher that is gone has been told by the last attempt already.
+        let report: Report = Arc::new(move |ended| drop(ends.send(Event::Ended(Box::new(ended)))));
         let start_lane = |(place, kind)| {
             Lane::start(
                 place,
@@ -80,7 +87,7 @@ impl Dispatcher {
                 instances.get(place),
                 &cancel,
                 spool.folder(),
-                &sender,
+                &report,
             )
         };
         let lanes = METHODS
@@ -170,8 +177,11 @@ impl Dispatch {
             };
             match &mut self.stop {
                 Some(stop) => {
-                    if self.lanes.iter().all(|lane| lane.busy() == 0) {
-                        return; // what could not be settled is due again at the next start
+                    let patience_ends = stop.kill_at + KILL_PATIENCE;
+                    if self.lanes.iter().all(|lane| lane.busy() == 0)
+                        || Instant::now() >= patience_ends
+                    {
+                        return; // what is not settled is due again at the next start
                     }
                     let left = stop.kill_at.saturating_duration_since(Instant::now());
                     if left.is_zero() && !stop.killed {
@@ -228,7 +238,7 @@ impl Dispatch {
             match begin_lane(&self.spool, lane, now) {
                 Ok(next) => wait = wait.min(next),
                 Err(error) => {
-                    if let Some(kept_back) = self.deferrals.may_say(b"spool", Instant::now()) {
+                    if let Some(kept_back) = self.deferrals.may_say(b"spool", 1, Instant::now()) {
                         error!(
                             "spool: cannot take deliveries from it: {error}{}",
                             and_more(kept_back)
@@ -249,7 +259,7 @@ impl Dispatch {
                 true
             }
             Err(error) => {
-                if let Some(kept_back) = self.deferrals.may_say(b"settle", Instant::now()) {
+                if let Some(kept_back) = self.deferrals.may_say(b"settle", 1, Instant::now()) {
                     error!(
                         "spool: cannot write down what was delivered: {error}{}",
                         and_more(kept_back)
@@ -307,7 +317,9 @@ impl Dispatch {
             }
             Verdict::Again(due) => {
                 let method = &ended.row.kept.method;
-                if let Some(kept_back) = self.deferrals.may_say(method.as_bytes(), Instant::now()) {
+                if let Some(kept_back) =
+                    self.deferrals.may_say(method.as_bytes(), 1, Instant::now())
+                {
                     warn!(
                         "{}{}",
                         line(&ended.row, "deferred", why, now),
@@ -325,6 +337,12 @@ fn begin_lane(spool: &Spool, lane: &mut Lane, now: Micros) -> rusqlite::Result<D
     while lane.free > 0 {
         match spool.next_due(lane.kind.name)? {
             None => return Ok(IDLE),
+            Some(due) if due > now + FAR => {
+                let count = spool.pull_in(lane.kind.name, now + FAR, now)?;
+                warn!(
+                    "spool: {count} deliveries were due later than any wait: the clock was set back; they are due now"
+                );
+            }
             Some(due) if due > now => return Ok(Duration::from_micros((due - now).unsigned_abs())),
             Some(_) => {
                 let rows = spool.claim(lane.kind.name, now, lane.free)?;

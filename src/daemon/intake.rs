@@ -17,8 +17,16 @@ use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Instant, SystemTime};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How many lines a minute bad input of one sort may cost: each has its line, a flood has not.
+const BAD: u32 = 100;
+
+/// How long after the start a datagram may come from nobody knows whom: who was blocked in `sendto(2)` on a full
+/// queue when we asked the kernel for names gets through then.
+const NAMELESS: Duration = Duration::from_secs(10);
 
 /// What a change of configuration changes for the intake.
 #[derive(Clone)]
@@ -59,8 +67,11 @@ impl fmt::Display for Counts {
 /// Takes notifications and collects deliveries until they are committed.
 pub struct Intake {
     spool: Arc<Spool>,
-    wiring: Arc<RwLock<Wiring>>,
+    wiring: Wiring,
+    /// Where a new wiring comes from.
+    rewired: Receiver<Wiring>,
     uid: u32,
+    started: Instant,
     batch: Vec<NewRow>,
     throttle: Throttle,
     /// Never raised: what is done at once does not wait.
@@ -69,15 +80,17 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// An intake into `spool`.
+    /// An intake into `spool`. A new wiring that comes through `rewired` is taken after the next batch.
     ///
     /// # Errors
     /// When the system has no descriptor left.
-    pub fn new(spool: Arc<Spool>, wiring: Arc<RwLock<Wiring>>) -> io::Result<Intake> {
+    pub fn new(spool: Arc<Spool>, wiring: Wiring, rewired: Receiver<Wiring>) -> io::Result<Intake> {
         Ok(Intake {
             spool,
             wiring,
+            rewired,
             uid: rustix::process::geteuid().as_raw(),
+            started: Instant::now(),
             batch: Vec::new(),
             throttle: Throttle::default(),
             never: Cancel::new()?,
@@ -90,19 +103,21 @@ impl Intake {
         self.counts
     }
 
-    /// Whether `sender` may send: root, our own user, and whoever sent before the kernel was asked who it is.
+    /// Whether `sender` may send: root, our own user, and for a while at the start whoever called
+    /// `sendto(2)` before the kernel was asked to note who it is.
     pub fn allows(&mut self, sender: Option<Sender>) -> bool {
-        let allowed = sender.is_none_or(|sender| sender.uid == 0 || sender.uid == self.uid);
+        let allowed = match sender {
+            Some(sender) => sender.uid == 0 || sender.uid == self.uid,
+            None => self.started.elapsed() < NAMELESS,
+        };
         if !allowed {
             self.counts.received += 1;
             self.counts.refused += 1;
-            self.warn(
-                b"refused",
-                format_args!(
-                    "notification refused: {} is neither root nor our own user",
-                    from(sender)
-                ),
+            let text = format_args!(
+                "notification refused: {} is neither root nor our own user",
+                from(sender)
             );
+            self.warn(b"refused", BAD, text);
         }
         allowed
     }
@@ -113,6 +128,7 @@ impl Intake {
         self.counts.truncated += 1;
         self.warn(
             b"truncated",
+            BAD,
             format_args!(
                 "notification dropped: longer than 65536 bytes ({})",
                 from(sender)
@@ -126,6 +142,7 @@ impl Intake {
         self.counts.malformed += 1;
         self.warn(
             b"malformed",
+            BAD,
             format_args!("malformed notify request: {why} ({})", from(sender)),
         );
     }
@@ -141,50 +158,45 @@ impl Intake {
     /// Takes one notification: does it now, or puts it into the batch.
     pub fn take(&mut self, notification: Notification, sender: Option<Sender>) {
         self.counts.received += 1;
-        let wiring = self
-            .wiring
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        match route(&notification, wiring.default) {
+        match route(&notification, self.wiring.default) {
             Route::Unknown => self.unknown(&notification, sender),
-            Route::Method(place) => {
-                let kind = &METHODS[place];
-                if !(kind.immediate && self.now(&wiring, place, &notification)) {
-                    self.owe(kind, &notification, sender);
-                }
+            Route::Method(place) if METHODS[place].immediate => {
+                self.now(place, notification, sender)
             }
+            Route::Method(place) => self.owe(&METHODS[place], &notification, sender),
         }
     }
 
-    /// Does it at once; false when it must go through the spool after all.
-    fn now(&mut self, wiring: &Wiring, place: usize, notification: &Notification) -> bool {
+    /// Does it at once, or owes it after all when that is not possible now.
+    fn now(&mut self, place: usize, notification: Notification, sender: Option<Sender>) {
         let kind = &METHODS[place];
         let delivery = Delivery {
             id: 0,
             received: SystemTime::now(),
-            notification: notification.clone(),
+            notification,
             message_file: None,
         };
-        match wiring
+        match self
+            .wiring
             .instances
             .get(place)
             .deliver(&delivery, kind.timeout, &self.never)
         {
-            Outcome::Delivered(_) => true,
+            Outcome::Delivered(_) => {}
             Outcome::Temporary(why) => {
                 self.warn(
                     kind.name.as_bytes(),
+                    1,
                     format_args!("method {}: {why}; it is spooled", kind.name),
                 );
-                false
+                self.owe(kind, &delivery.notification, sender);
             }
             Outcome::Permanent(why) => {
                 self.warn(
                     kind.name.as_bytes(),
+                    1,
                     format_args!("method {}: failed: {why}", kind.name),
                 );
-                true
             }
         }
     }
@@ -197,6 +209,7 @@ impl Intake {
         let key = [b"method ".as_slice(), name].concat();
         self.warn(
             &key,
+            1,
             format_args!(
                 "no method '{shown}' (class {class}, {}): notification dropped",
                 from(sender)
@@ -245,6 +258,7 @@ impl Intake {
                 let shown = printable(fname, 300);
                 self.warn(
                     b"fname",
+                    BAD,
                     format_args!("{name}: the staged message {shown} is not kept: {error}"),
                 );
             }
@@ -254,9 +268,17 @@ impl Intake {
 
     /// Commits the batch to the spool. When this returns, what was taken is safe, or was counted as dropped.
     pub fn commit(&mut self) -> Kept {
-        if self.batch.is_empty() {
-            return Kept::Disk;
+        let kept = match self.batch.is_empty() {
+            true => Kept::Disk,
+            false => self.commit_batch(),
+        };
+        if let Ok(wiring) = self.rewired.try_recv() {
+            self.wiring = wiring;
         }
+        kept
+    }
+
+    fn commit_batch(&mut self) -> Kept {
         let kept = self.spool.commit(&self.batch);
         if kept == Kept::Dropped {
             for name in self.batch.iter().filter_map(|row| row.file.as_deref()) {
@@ -264,16 +286,12 @@ impl Intake {
             }
         }
         self.batch.clear();
-        self.wiring
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .waker
-            .wake();
+        self.wiring.waker.wake();
         kept
     }
 
-    fn warn(&mut self, key: &[u8], text: fmt::Arguments<'_>) {
-        if let Some(kept_back) = self.throttle.may_say(key, Instant::now()) {
+    fn warn(&mut self, key: &[u8], most: u32, text: fmt::Arguments<'_>) {
+        if let Some(kept_back) = self.throttle.may_say(key, most, Instant::now()) {
             warn!("{text}{}", and_more(kept_back));
         }
     }

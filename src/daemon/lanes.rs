@@ -1,6 +1,5 @@
 //! The lanes of the dispatcher: for each method a queue of claimed deliveries and as many threads as it has permits.
 
-use super::dispatch::Event;
 use crate::method::{Delivery, Kind, Method, Outcome};
 use crate::spool::{Row, files};
 use crate::system::{cancel::Cancel, thread};
@@ -20,6 +19,9 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
 }
 
+/// Who is told of each attempt that has ended.
+pub(super) type Report = Arc<dyn Fn(Ended) + Send + Sync>;
+
 /// One method's lane, as the dispatcher sees it.
 pub(super) struct Lane {
     pub(super) kind: &'static Kind,
@@ -36,7 +38,7 @@ impl Lane {
         method: &Arc<dyn Method>,
         cancel: &Arc<Cancel>,
         folder: &Path,
-        events: &Sender<Event>,
+        report: &Report,
     ) -> io::Result<Lane> {
         let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
@@ -48,7 +50,7 @@ impl Lane {
                 cancel: cancel.clone(),
                 folder: folder.to_owned(),
                 queue: queue.clone(),
-                events: events.clone(),
+                report: report.clone(),
             };
             thread(kind.name, move || worker.work())?;
         }
@@ -79,7 +81,7 @@ struct Worker {
     cancel: Arc<Cancel>,
     folder: PathBuf,
     queue: Arc<Mutex<Receiver<Row>>>,
-    events: Sender<Event>,
+    report: Report,
 }
 
 impl Worker {
@@ -101,9 +103,7 @@ impl Worker {
                 row,
                 outcome,
             };
-            if self.events.send(Event::Ended(Box::new(ended))).is_err() {
-                return;
-            }
+            (self.report)(ended);
         }
     }
 

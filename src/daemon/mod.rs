@@ -58,7 +58,10 @@ enum Standing {
 
 /// Runs `notifyd` with `arguments` (without the program's name) until it is told to end; the exit code.
 pub fn main(arguments: &[OsString]) -> u8 {
-    let context = Context::from_env();
+    let context = Context {
+        lenient: true,
+        ..Context::from_env()
+    };
     let standing = match std::env::var_os("CYRUS_SERVICE") {
         Some(_) => Standing::UnderMaster,
         None => Standing::Alone,
@@ -84,6 +87,9 @@ pub fn main(arguments: &[OsString]) -> u8 {
             if standing == Standing::Alone && !syslog.stderr() {
                 let _ = writeln!(io::stderr(), "notifyd: {message}"); // as above
             }
+            if standing == Standing::Alone && code == exit::USAGE {
+                let _ = write!(io::stderr(), "{USAGE}"); // as above
+            }
             code
         }
     };
@@ -97,8 +103,7 @@ fn run(
     standing: Standing,
     syslog: &Arc<Syslog>,
 ) -> Result<(), Fatal> {
-    let options = options::parse(arguments)
-        .map_err(|message| Fatal(format!("{message}\n{USAGE}"), exit::USAGE))?;
+    let options = options::parse(arguments).map_err(|message| Fatal(message, exit::USAGE))?;
     if options.help || options.version {
         let text = if options.help {
             USAGE

@@ -17,9 +17,10 @@ use crate::system::{systemd, thread};
 use log::{debug, error, info, warn};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 /// The spool's folder in `configdirectory`.
@@ -70,7 +71,7 @@ pub(super) struct Service {
     spool: Arc<Spool>,
     default: &'static Kind,
     dispatcher: Dispatcher,
-    wiring: Arc<RwLock<Wiring>>,
+    rewire: Sender<Wiring>,
     leave: Arc<Cancel>,
     phase: Phase,
     next: Option<Settings>,
@@ -108,13 +109,14 @@ impl Service {
 
         let instances = Arc::new(Instances::build(&method::Context { settings, syslog }));
         let dispatcher = start_dispatcher(&spool, &instances, &sender)?;
-        let wiring = Arc::new(RwLock::new(Wiring {
+        let wiring = Wiring {
             instances,
             default,
             waker: dispatcher.waker(),
-        }));
+        };
+        let (rewire, rewired) = channel();
         let leave = Arc::new(Cancel::new()?);
-        let intake = Intake::new(spool.clone(), wiring.clone())?;
+        let intake = Intake::new(spool.clone(), wiring, rewired)?;
         info!(
             "started: {}, spool {}, default method {}",
             listening.what,
@@ -135,7 +137,7 @@ impl Service {
             spool,
             default,
             dispatcher,
-            wiring,
+            rewire,
             leave,
             phase: Phase::Running,
             next: None,
@@ -174,10 +176,7 @@ impl Service {
                     ));
                 }
                 Control::Read(Err(error)) => {
-                    return Err(Fatal(
-                        format!("the notify socket is broken: {error}"),
-                        super::exit::OSERR,
-                    ));
+                    return Err(Fatal(format!("intake: {error}"), super::exit::OSERR));
                 }
                 Control::Locked(_) => {}
             }
@@ -230,7 +229,7 @@ impl Service {
             default: self.default,
             waker: self.dispatcher.waker(),
         };
-        *self.wiring.write().unwrap_or_else(PoisonError::into_inner) = wiring;
+        let _ = self.rewire.send(wiring); // an intake that has ended says so by itself
         self.dispatcher.waker().wake();
         self.phase = Phase::Running;
         info!("SIGHUP: the configuration was read again");
@@ -321,6 +320,9 @@ fn take_lock(
     }
 }
 
+/// Reads the socket until told to leave.
+type Reader = Box<dyn FnOnce(&mut Intake) -> io::Result<()> + Send>;
+
 fn start_intake(
     mut intake: Intake,
     listening: Listening,
@@ -335,23 +337,22 @@ fn start_intake(
             debug!("cannot tell master: {error}");
         }
     };
-    if socket::is_datagram(&socket)? {
+    let body: Reader = if socket::is_datagram(&socket)? {
         let peeker = Peeker::new(socket)?;
         tell(State::Unavailable);
         tell(State::Connection);
-        thread("intake", move || {
-            let result = datagrams::read(peeker, &mut intake, &leave);
-            debug!("intake ends: {}", intake.counts());
-            drop(sender.send(Control::Read(result)));
-        })?;
+        Box::new(move |intake| datagrams::read(peeker, intake, &leave))
     } else {
-        thread("intake", move || {
-            let result = streams::serve(&socket, &mut intake, &leave, || {
-                tell(State::ConnectionMulti)
-            });
-            debug!("intake ends: {}", intake.counts());
-            drop(sender.send(Control::Read(result)));
-        })?;
-    }
+        Box::new(move |intake| {
+            streams::serve(&socket, intake, &leave, || tell(State::ConnectionMulti))
+        })
+    };
+    thread("intake", move || {
+        // Somebody waits for the end, however it comes.
+        let result = catch_unwind(AssertUnwindSafe(|| body(&mut intake)))
+            .unwrap_or_else(|_| Err(io::Error::other("internal error: the intake has panicked")));
+        info!("ended: {}", intake.counts());
+        drop(sender.send(Control::Read(result)));
+    })?;
     Ok(())
 }

@@ -1,13 +1,21 @@
 //! One SQLite file of deliveries. Plain operations on the table; what to do when they fail is
 //! the [`Spool`](super::Spool)'s business.
 
+mod carry;
+mod row;
+mod settle;
+mod wal;
+
+pub use row::{NewRow, Row, Settlement};
+pub use wal::Log;
+pub(super) use wal::{LOG_LIMIT, checkpoint, connect};
+
 use super::Micros;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, Transaction, params};
+use rusqlite::{Connection, ErrorCode, params};
 use std::cell::Cell;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 /// Version of the table's form, in `PRAGMA user_version`.
 const VERSION: i64 = 1;
@@ -33,63 +41,6 @@ const SCHEMA: &str = "
     CREATE INDEX delivery_file ON delivery (file) WHERE file IS NOT NULL;
 ";
 const COLUMNS: &str = "id, method, due, received, attempts, uid, file, error, notification";
-
-/// A delivery that is to be kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewRow {
-    /// Unique; from [`Spool::new_id`](super::Spool::new_id).
-    pub id: i64,
-    /// Name of the method that owes it.
-    pub method: String,
-    /// When it was received; it is due at once.
-    pub received: Micros,
-    /// Who sent it, when the kernel said so.
-    pub uid: Option<u32>,
-    /// Name of the kept staged message in `files/`.
-    pub file: Option<String>,
-    /// The notification, as a datagram.
-    pub notification: Vec<u8>,
-}
-
-/// A delivery that was claimed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// What was kept.
-    pub kept: NewRow,
-    /// When it was due.
-    pub due: Micros,
-    /// Attempts so far, this one included.
-    pub attempts: u32,
-    /// How the last attempt failed.
-    pub error: Option<String>,
-}
-
-/// How an attempt ended, for the spool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settlement {
-    /// Nothing is owed any more.
-    Done(i64),
-    /// To be tried again at `due`, because of `error`.
-    Defer {
-        /// Which.
-        id: i64,
-        /// When.
-        due: Micros,
-        /// Why.
-        error: String,
-    },
-    /// Given up at `at`, because of `error`; kept for the operator.
-    Fail {
-        /// Which.
-        id: i64,
-        /// When it was given up.
-        at: Micros,
-        /// Why.
-        error: String,
-    },
-    /// The attempt was cut short by us: due at once, and not counted.
-    Release(i64),
-}
 
 /// An open spool file.
 pub struct Db {
@@ -134,8 +85,7 @@ impl Db {
     }
 
     fn try_open(path: &Path) -> rusqlite::Result<Db> {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
+        let connection = wal::connect(path)?;
         // Before the first table, or it has no effect.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         let mode: String =
@@ -285,19 +235,17 @@ impl Db {
             .query_row([id], |row| row.get(0))
     }
 
-    /// Writes down how attempts ended, in one transaction; the names of kept messages that no row needs any more.
+    /// Makes rows of `method` that are due after `horizon` due at `now`; how many.
     ///
     /// # Errors
-    /// When the file cannot be written; nothing is settled then.
-    pub fn settle(&self, settlements: &[Settlement]) -> rusqlite::Result<Vec<String>> {
-        let transaction = self.connection.unchecked_transaction()?;
-        let mut files = Vec::new();
-        for settlement in settlements {
-            settle_one(&transaction, settlement, &mut files)?;
-        }
-        files.retain(|name| !names_file(&transaction, name).unwrap_or(true));
-        transaction.commit()?;
-        Ok(files)
+    /// When the file cannot be written.
+    pub fn pull_in(&self, method: &str, horizon: Micros, now: Micros) -> rusqlite::Result<usize> {
+        self.connection
+            .prepare_cached(
+                "UPDATE delivery SET due = ?3
+                 WHERE method = ?1 AND state IN ('incoming', 'deferred') AND due > ?2",
+            )?
+            .execute(params![method, horizon, now])
     }
 
     /// When the next row of `method` is due.
@@ -312,75 +260,6 @@ impl Db {
         next.query_row([method], |row| row.get(0))
     }
 
-    /// Removes rows that failed before `before`: how many, and the kept messages that no row needs any more.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn purge_failed(&self, before: Micros) -> rusqlite::Result<(usize, Vec<String>)> {
-        let transaction = self.connection.unchecked_transaction()?;
-        let mut files = Vec::new();
-        let mut count = 0;
-        {
-            let mut purge = transaction.prepare_cached(
-                "DELETE FROM delivery WHERE state = 'failed' AND due < ?1 RETURNING file",
-            )?;
-            let mut rows = purge.query([before])?;
-            while let Some(row) = rows.next()? {
-                count += 1;
-                files.extend(row.get::<_, Option<String>>(0)?);
-            }
-        }
-        files.retain(|name| !names_file(&transaction, name).unwrap_or(true));
-        transaction.commit()?;
-        Ok((count, files))
-    }
-
-    /// The oldest rows, in whatever state.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub fn oldest(&self, most: usize) -> rusqlite::Result<Vec<(Row, String)>> {
-        let mut select = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS}, state FROM delivery ORDER BY id LIMIT ?1"
-        ))?;
-        select
-            .query_map([most as i64], |row| Ok((read_row(row)?, row.get(9)?)))?
-            .collect()
-    }
-
-    /// Inserts rows as they are in another table.
-    ///
-    /// # Errors
-    /// When the file cannot be written; none is inserted then.
-    pub fn insert_rows(&self, rows: &[(Row, String)]) -> rusqlite::Result<()> {
-        let transaction = self.connection.unchecked_transaction()?;
-        for (row, state) in rows {
-            let kept = &row.kept;
-            transaction
-                .prepare_cached(&format!(
-                    "INSERT INTO delivery ({COLUMNS}, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
-                ))?
-                .execute(params![
-                    kept.id, kept.method, row.due, kept.received, row.attempts, kept.uid, kept.file, row.error,
-                    kept.notification, state
-                ])?;
-        }
-        transaction.commit()
-    }
-
-    /// Removes rows that are in another table now.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
-    pub fn forget(&self, rows: &[(Row, String)]) -> rusqlite::Result<()> {
-        for (row, _) in rows {
-            self.connection
-                .prepare_cached("DELETE FROM delivery WHERE id = ?1")?
-                .execute([row.kept.id])?;
-        }
-        Ok(())
-    }
-
     /// For tests: every write fails from now on, or no more.
     #[cfg(test)]
     pub(super) fn refuse_writes(&self, on: bool) {
@@ -388,66 +267,6 @@ impl Db {
             .pragma_update(None, "query_only", on)
             .unwrap();
     }
-
-    /// Moves the whole log into the file and begins it anew. Waits for nobody.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn restart_log(&self) -> rusqlite::Result<()> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
-    }
-}
-
-impl Settlement {
-    /// Which row.
-    pub fn id(&self) -> i64 {
-        match self {
-            Settlement::Done(id)
-            | Settlement::Release(id)
-            | Settlement::Defer { id, .. }
-            | Settlement::Fail { id, .. } => *id,
-        }
-    }
-}
-
-fn settle_one(
-    transaction: &Transaction<'_>,
-    settlement: &Settlement,
-    files: &mut Vec<String>,
-) -> rusqlite::Result<()> {
-    match settlement {
-        Settlement::Done(id) => {
-            let mut delete =
-                transaction.prepare_cached("DELETE FROM delivery WHERE id = ?1 RETURNING file")?;
-            let mut rows = delete.query([id])?;
-            while let Some(row) = rows.next()? {
-                files.extend(row.get::<_, Option<String>>(0)?);
-            }
-        }
-        Settlement::Defer { id, due, error } => {
-            transaction
-                .prepare_cached(
-                    "UPDATE delivery SET state = 'deferred', due = ?2, error = ?3 WHERE id = ?1",
-                )?
-                .execute(params![id, due, error])?;
-        }
-        Settlement::Fail { id, at, error } => {
-            transaction
-                .prepare_cached(
-                    "UPDATE delivery SET state = 'failed', due = ?2, error = ?3 WHERE id = ?1",
-                )?
-                .execute(params![id, at, error])?;
-        }
-        Settlement::Release(id) => {
-            transaction
-                .prepare_cached(
-                    "UPDATE delivery SET state = 'deferred', attempts = attempts - 1 WHERE id = ?1",
-                )?
-                .execute([id])?;
-        }
-    }
-    Ok(())
 }
 
 fn names_file(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
@@ -539,6 +358,16 @@ mod tests {
         );
         db.settle(&[Settlement::Release(3)]).unwrap();
         assert_eq!(db.claim("a", 50, 10).unwrap()[0].attempts, 2);
+    }
+
+    #[test]
+    fn what_is_due_too_far_ahead_is_pulled_in() {
+        let db = Db::memory().unwrap();
+        db.commit(&[row(5, "a"), row(5000, "a"), row(5001, "b")], NO_LIMIT)
+            .unwrap();
+        assert_eq!(db.pull_in("a", 1000, 10).unwrap(), 1);
+        assert_eq!(db.claim("a", 10, 9).unwrap().len(), 2);
+        assert_eq!(db.next_due("b").unwrap(), Some(5001));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 pub mod db;
 pub mod files;
 pub mod sync;
+mod time;
 mod turn;
 
 use db::Db;
@@ -22,10 +23,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use turn::Turns;
 
 pub use db::{NewRow, Row, Settlement};
+pub use time::{Micros, id_text, now};
 
 /// Most bytes on disk before new rows are refused.
 const MAX_BYTES: u64 = 4 << 30;
@@ -33,22 +35,6 @@ const MAX_BYTES: u64 = 4 << 30;
 const MAX_MEMORY: u64 = 32 << 20;
 /// How long a disk that refused is left alone.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// A time in microseconds since 1970.
-pub type Micros = i64;
-
-/// The time now.
-pub fn now() -> Micros {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
-}
-
-/// The text form of a delivery's id, for the log and the operator.
-pub fn id_text(id: i64) -> String {
-    format!("{id:X}")
-}
 
 /// What became of rows that were to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,6 +234,16 @@ impl Spool {
         Ok(in_memory.into_iter().chain(on_disk).min())
     }
 
+    /// Makes rows of `method` that are due after `horizon` due at `now`: no wait is that long, so the clock
+    /// was wrong when they were written. How many.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn pull_in(&self, method: &str, horizon: Micros, now: Micros) -> rusqlite::Result<usize> {
+        let in_memory = self.memory().db.pull_in(method, horizon, now)?;
+        Ok(in_memory + self.disk.later().pull_in(method, horizon, now)?)
+    }
+
     /// Moves rows from memory to a disk that takes them again. To be called now and then; true when
     /// all is well.
     pub fn mend(&self) -> bool {
@@ -263,6 +259,8 @@ impl Spool {
             let Ok(disk) = open_disk(&self.folder) else {
                 return false;
             };
+            self.last_id
+                .fetch_max(disk.last_id().unwrap_or(0), Ordering::Relaxed);
             *self.disk.first() = disk;
             refusal.unopened = false;
         }
@@ -343,7 +341,6 @@ mod tests {
         assert_eq!(spool.new_id(1000), 1000);
         assert_eq!(spool.new_id(1000), 1001);
         assert_eq!(spool.new_id(5), 1002);
-        assert_eq!(id_text(255), "FF");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! disk never holds up a sender, and a power cut costs at most that time. It checkpoints with a
 //! connection of its own, which holds up no writer.
 
-use super::Spool;
+use super::{Spool, db};
 use rusqlite::Connection;
 use std::fs::File;
 use std::io;
@@ -15,10 +15,8 @@ use std::time::Duration;
 
 /// Longest time between a commit and its being on the platter, the disk's own time aside.
 pub const EVERY: Duration = Duration::from_millis(200);
-/// Length of the log above which it is moved into the file, in bytes.
-const CHECKPOINT: u64 = 4 << 20;
-/// Length of the log above which writers are stopped for a moment, so that it can begin anew.
-const RESTART: u64 = 64 << 20;
+/// Length of the log above which writers are stopped until it is moved into the file, in pages (64 MB).
+const TOO_LONG: i64 = 16_384;
 
 /// Looks after the spool while it is alive: to be run on a thread of its own.
 pub fn keep_house(spool: &Weak<Spool>) {
@@ -54,28 +52,29 @@ impl Housekeeper {
         };
         let meta = file.metadata()?;
         let state = (meta.len(), meta.modified().ok());
-        if state != self.synced {
-            file.sync_data()?;
-            self.synced = state;
-            if meta.len() > CHECKPOINT {
-                self.checkpoint(&spool.folder().join("spool.db"))?;
-            }
-            if meta.len() > RESTART {
-                spool.disk.later().restart_log().map_err(io::Error::other)?;
-            }
+        if state == self.synced {
+            return Ok(());
+        }
+        self.synced = state;
+        if meta.len() <= db::LOG_LIMIT.unsigned_abs() {
+            return file.sync_data();
+        }
+        // A checkpoint syncs the log as well. Writers go on meanwhile, so it may not catch up with
+        // them; when the log has grown too long they wait for what little is left.
+        let log = self.checkpoint(&spool.folder().join("spool.db"))?;
+        if log.moved < log.pages && log.pages > TOO_LONG {
+            spool.disk.later().checkpoint().map_err(io::Error::other)?;
         }
         Ok(())
     }
 
-    fn checkpoint(&mut self, path: &Path) -> io::Result<()> {
-        if self.connection.is_none() {
-            self.connection = Some(Connection::open(path).map_err(io::Error::other)?);
-        }
-        if let Some(connection) = &self.connection {
-            connection
-                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-                .map_err(io::Error::other)?;
-        }
-        Ok(())
+    fn checkpoint(&mut self, path: &Path) -> io::Result<db::Log> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => db::connect(path).map_err(io::Error::other)?,
+        };
+        let log = db::checkpoint(&connection).map_err(io::Error::other)?;
+        self.connection = Some(connection);
+        Ok(log)
     }
 }

@@ -138,7 +138,7 @@ pub struct Peeked<'a> {
     pub bytes: &'a [u8],
     /// It is longer than [`MAX_DATAGRAM`]; `bytes` is only its beginning.
     pub truncated: bool,
-    /// Who sent it; `None` when it was queued before the kernel was asked to note that.
+    /// Who sent it; `None` when `sendto(2)` was called before the kernel was asked to note that.
     pub sender: Option<Sender>,
 }
 
@@ -152,11 +152,13 @@ pub struct Peeker {
     /// Room for the credentials.
     control: Vec<u8>,
     ended: bool,
+    /// The peek offset may not be 0. Consuming a whole batch brings it back there.
+    astray: bool,
 }
 
 fn credentials(part: ControlMessageOwned) -> Option<Sender> {
     match part {
-        // pid 0: queued before SO_PASSCRED was set, the kernel does not know.
+        // pid 0: sent before SO_PASSCRED was set, the kernel does not know.
         ControlMessageOwned::ScmCredentials(c) if c.pid() != 0 => Some(Sender {
             uid: c.uid(),
             pid: c.pid(),
@@ -179,8 +181,8 @@ impl Peeker {
             batch: Vec::new(),
             control: nix::cmsg_space!(UnixCredentials),
             ended: false,
+            astray: true,
         };
-        peeker.set_offset(0)?;
         Ok(peeker)
     }
 
@@ -193,9 +195,13 @@ impl Peeker {
     /// # Errors
     /// When the socket is broken.
     pub fn begin(&mut self) -> io::Result<()> {
+        if self.astray || !self.batch.is_empty() {
+            self.set_offset(0)?;
+        }
+        self.astray = false;
         self.batch.clear();
         self.ended = false;
-        self.set_offset(0)
+        Ok(())
     }
 
     /// The next datagram of the batch, or `None` when no more are queued.
@@ -222,14 +228,18 @@ impl Peeker {
         };
         let length = message.bytes;
         let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
-        // A sender that passes a descriptor has the credentials cut off: then there are none.
-        let sender = message
-            .cmsgs()
-            .ok()
-            .and_then(|mut parts| parts.find_map(credentials));
+        let sender = match message.cmsgs() {
+            Ok(mut parts) => parts.find_map(credentials),
+            // It passes a descriptor, which Cyrus never does, and for which there was no room.
+            Err(_) => Some(Sender {
+                uid: u32::MAX,
+                pid: 0,
+            }),
+        };
         self.batch.push(length);
         // The peek offset now stands inside this datagram: a further peek would give its rest.
         self.ended = cut;
+        self.astray |= cut || length == 0;
         let truncated = cut || length > MAX_DATAGRAM;
         Ok(Some(Peeked {
             bytes: &self.buffer[..length.min(MAX_DATAGRAM)],
@@ -255,7 +265,10 @@ impl Peeker {
             ) {
                 Ok((_, 0)) if self.batch[next] != 0 => {}
                 Ok(_) => next += 1,
-                Err(Errno::AGAIN) => break,
+                Err(Errno::AGAIN) => {
+                    self.astray = true;
+                    break;
+                }
                 Err(Errno::INTR) => {}
                 Err(other) => return Err(other.into()),
             }
@@ -350,12 +363,25 @@ mod tests {
         assert_eq!(sender.pid, std::process::id() as i32);
     }
 
+    /// A program that another test starts may hold our socket for a moment, between fork and exec.
+    fn bind_when_stale(path: &Path, datagram: bool) -> OwnedFd {
+        let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        loop {
+            match bind(path, datagram, 0o600) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse
+                        && std::time::Instant::now() < limit => {}
+                other => return other.unwrap(),
+            }
+        }
+    }
+
     #[test]
     fn a_stale_socket_is_replaced_and_a_live_one_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         for datagram in [true, false] {
-            let first = bind(&path, datagram, 0o600).unwrap();
+            let first = bind_when_stale(&path, datagram);
             assert_eq!(is_datagram(&first).unwrap(), datagram);
             assert_eq!(
                 bind(&path, true, 0o600).unwrap_err().kind(),

@@ -38,3 +38,18 @@ pub fn become_user(name: &str, group: Option<&str>) -> io::Result<()> {
     setgid(gid).map_err(|e| failed("setgid", e))?;
     setuid(user.uid).map_err(|e| failed("setuid", e))
 }
+
+/// The login name of whoever runs us.
+///
+/// # Errors
+/// One line when the password database has no entry for our user id, or cannot be read.
+pub fn login_name() -> io::Result<String> {
+    let uid = Uid::current();
+    match User::from_uid(uid) {
+        Ok(Some(user)) => Ok(user.name),
+        Ok(None) => Err(io::Error::other(format!("user id {uid} has no login name"))),
+        Err(error) => Err(io::Error::other(format!(
+            "login name of user id {uid}: {error}"
+        ))),
+    }
+}

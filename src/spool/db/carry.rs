@@ -1,0 +1,55 @@
+//! Rows on their way from one table to another: from memory to a disk that can be written again.
+//!
+//! A row is inserted as it is, state and attempts included, and forgotten in the old table only after that. A
+//! process that dies in between loses the table in memory anyway, so no row is ever in two tables on disk.
+
+use super::{COLUMNS, Db, Row, read_row};
+use rusqlite::params;
+
+impl Db {
+    /// The oldest rows, in whatever state.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub fn oldest(&self, most: usize) -> rusqlite::Result<Vec<(Row, String)>> {
+        let mut select = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS}, state FROM delivery ORDER BY id LIMIT ?1"
+        ))?;
+        select
+            .query_map([most as i64], |row| Ok((read_row(row)?, row.get(9)?)))?
+            .collect()
+    }
+
+    /// Inserts rows as they are in another table.
+    ///
+    /// # Errors
+    /// When the file cannot be written; none is inserted then.
+    pub fn insert_rows(&self, rows: &[(Row, String)]) -> rusqlite::Result<()> {
+        let transaction = self.connection.unchecked_transaction()?;
+        for (row, state) in rows {
+            let kept = &row.kept;
+            transaction
+                .prepare_cached(&format!(
+                    "INSERT INTO delivery ({COLUMNS}, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+                ))?
+                .execute(params![
+                    kept.id, kept.method, row.due, kept.received, row.attempts, kept.uid, kept.file, row.error,
+                    kept.notification, state
+                ])?;
+        }
+        transaction.commit()
+    }
+
+    /// Removes rows that are in another table now.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub fn forget(&self, rows: &[(Row, String)]) -> rusqlite::Result<()> {
+        for (row, _) in rows {
+            self.connection
+                .prepare_cached("DELETE FROM delivery WHERE id = ?1")?
+                .execute([row.kept.id])?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! What a row of the table is to the rest of the program: [`NewRow`] to be kept, [`Row`] that was claimed,
+//! [`Settlement`] that says what became of it. Values only; the table itself is in [`super`].
+
+use crate::spool::Micros;
+
+/// A delivery that is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRow {
+    /// Unique; from [`Spool::new_id`](super::Spool::new_id).
+    pub id: i64,
+    /// Name of the method that owes it.
+    pub method: String,
+    /// When it was received; it is due at once.
+    pub received: Micros,
+    /// Who sent it, when the kernel said so.
+    pub uid: Option<u32>,
+    /// Name of the kept staged message in `files/`.
+    pub file: Option<String>,
+    /// The notification, as a datagram.
+    pub notification: Vec<u8>,
+}
+
+/// A delivery that was claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What was kept.
+    pub kept: NewRow,
+    /// When it was due.
+    pub due: Micros,
+    /// Attempts so far, this one included.
+    pub attempts: u32,
+    /// How the last attempt failed.
+    pub error: Option<String>,
+}
+
+/// How an attempt ended, for the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// Nothing is owed any more.
+    Done(i64),
+    /// To be tried again at `due`, because of `error`.
+    Defer {
+        /// Which.
+        id: i64,
+        /// When.
+        due: Micros,
+        /// Why.
+        error: String,
+    },
+    /// Given up at `at`, because of `error`; kept for the operator.
+    Fail {
+        /// Which.
+        id: i64,
+        /// When it was given up.
+        at: Micros,
+        /// Why.
+        error: String,
+    },
+    /// The attempt was cut short by us: due at once, and not counted.
+    Release(i64),
+}
+
+impl Settlement {
+    /// Which row.
+    pub fn id(&self) -> i64 {
+        match self {
+            Settlement::Done(id)
+            | Settlement::Release(id)
+            | Settlement::Defer { id, .. }
+            | Settlement::Fail { id, .. } => *id,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The end of rows: how an attempt ended, and the removal of what failed long ago.
+//!
+//! A kept message may be named by several rows, so a row that goes gives its name back only when no other
+//! needs it; the caller removes the file after the commit.
+
+use super::{Db, Settlement, names_file};
+use crate::spool::Micros;
+use rusqlite::{Transaction, params};
+
+impl Db {
+    /// Writes down how attempts ended, in one transaction; the names of kept messages that no row needs any more.
+    ///
+    /// # Errors
+    /// When the file cannot be written; nothing is settled then.
+    pub fn settle(&self, settlements: &[Settlement]) -> rusqlite::Result<Vec<String>> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let mut files = Vec::new();
+        for settlement in settlements {
+            settle_one(&transaction, settlement, &mut files)?;
+        }
+        files.retain(|name| !names_file(&transaction, name).unwrap_or(true));
+        transaction.commit()?;
+        Ok(files)
+    }
+
+    /// Removes rows that failed before `before`: how many, and the kept messages that no row needs any more.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn purge_failed(&self, before: Micros) -> rusqlite::Result<(usize, Vec<String>)> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let mut files = Vec::new();
+        let mut count = 0;
+        {
+            let mut purge = transaction.prepare_cached(
+                "DELETE FROM delivery WHERE state = 'failed' AND due < ?1 RETURNING file",
+            )?;
+            let mut rows = purge.query([before])?;
+            while let Some(row) = rows.next()? {
+                count += 1;
+                files.extend(row.get::<_, Option<String>>(0)?);
+            }
+        }
+        files.retain(|name| !names_file(&transaction, name).unwrap_or(true));
+        transaction.commit()?;
+        Ok((count, files))
+    }
+}
+
+fn settle_one(
+    transaction: &Transaction<'_>,
+    settlement: &Settlement,
+    files: &mut Vec<String>,
+) -> rusqlite::Result<()> {
+    match settlement {
+        Settlement::Done(id) => {
+            let mut delete =
+                transaction.prepare_cached("DELETE FROM delivery WHERE id = ?1 RETURNING file")?;
+            let mut rows = delete.query([id])?;
+            while let Some(row) = rows.next()? {
+                files.extend(row.get::<_, Option<String>>(0)?);
+            }
+        }
+        Settlement::Defer { id, due, error } => {
+            transaction
+                .prepare_cached(
+                    "UPDATE delivery SET state = 'deferred', due = ?2, error = ?3 WHERE id = ?1",
+                )?
+                .execute(params![id, due, error])?;
+        }
+        Settlement::Fail { id, at, error } => {
+            transaction
+                .prepare_cached(
+                    "UPDATE delivery SET state = 'failed', due = ?2, error = ?3 WHERE id = ?1",
+                )?
+                .execute(params![id, at, error])?;
+        }
+        Settlement::Release(id) => {
+            transaction
+                .prepare_cached(
+                    "UPDATE delivery SET state = 'deferred', attempts = attempts - 1 WHERE id = ?1",
+                )?
+                .execute([id])?;
+        }
+    }
+    Ok(())
+}

@@ -108,6 +108,7 @@ fn garbage_gets_a_complete_answer() {
         &deep,
         &many,
     ];
+    let count = cases.len();
     for case in cases {
         let mut stream = connect(&n);
         let _ = stream.write_all(case); // it may be refused before it is read to its end
@@ -129,11 +130,7 @@ fn garbage_gets_a_complete_answer() {
         );
     }
     serves(&mut n, "after");
-    assert_eq!(
-        n.log.count(|r| r.severity() <= 4),
-        1,
-        "one warning a minute, not one for each"
-    );
+    assert_eq!(n.log.count(|r| r.severity() <= 4), count, "one line each");
     assert_eq!(
         n.log.count(|r| r.has("C, , u, ")),
         0,
@@ -143,7 +140,7 @@ fn garbage_gets_a_complete_answer() {
 
 #[test]
 #[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
-fn a_megabyte_of_noise_is_answered_and_costs_one_line() {
+fn a_megabyte_of_noise_is_answered_and_costs_a_line() {
     let mut n = start();
     let noise: Vec<u8> = (0..1u32 << 20)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 | 1)
@@ -157,7 +154,7 @@ fn a_megabyte_of_noise_is_answered_and_costs_one_line() {
         );
     }
     serves(&mut n, "after");
-    assert_eq!(n.log.count(|r| r.severity() <= 4), 1);
+    assert_eq!(n.log.count(|r| r.severity() <= 4), 5, "one line each");
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// An intake into `spool`. A new wiring that comes through `rewired` is taken after the next batch.
+    /// An intake into `spool`. A new wiring that comes through `rewired` is taken with the next batch.
     ///
     /// # Errors
     /// When the system has no descriptor left.
@@ -268,12 +268,17 @@ impl Intake {
 
     /// Commits the batch to the spool. When this returns, what was taken is safe, or was counted as dropped.
     pub fn commit(&mut self) -> Kept {
-        let kept = match self.batch.is_empty() {
-            true => Kept::Disk,
-            false => self.commit_batch(),
+        let owed = !self.batch.is_empty();
+        let kept = match owed {
+            true => self.commit_batch(),
+            false => Kept::Disk,
         };
-        if let Ok(wiring) = self.rewired.try_recv() {
+        // Between commit and wake: a dispatcher that starts later than this sees the batch by itself, an earlier one is woken.
+        if let Some(wiring) = self.rewired.try_iter().last() {
             self.wiring = wiring;
+        }
+        if owed {
+            self.wiring.waker.wake();
         }
         kept
     }
@@ -286,7 +291,6 @@ impl Intake {
             }
         }
         self.batch.clear();
-        self.wiring.waker.wake();
         kept
     }
 

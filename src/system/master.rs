@@ -32,7 +32,7 @@ pub enum State {
 #[derive(Debug)]
 pub struct Master {
     status: OwnedFd,
-    /// Whether we have said so; held while a message is written, so that none overtakes it.
+    /// What we have said last, as far as it counts; held while writing, so that the order on the pipe is the order here.
     unavailable: Mutex<bool>,
 }
 
@@ -74,14 +74,13 @@ impl Master {
             .unavailable
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        match state {
-            // Master would warn about a second time.
-            State::Unavailable if *unavailable => return Ok(()),
-            State::Unavailable => *unavailable = true,
-            // Master would take a process that leaves for a ready one again, and start no other.
-            State::ConnectionMulti if *unavailable => return Ok(()),
-            _ => {}
-        }
+        let state = match state {
+            State::Unavailable if *unavailable => return Ok(()), // master would warn about a second time
+            // Master would log an error for each, and count us among its ready processes again.
+            State::ConnectionMulti if *unavailable => State::Connection,
+            other => other,
+        };
+        *unavailable |= state == State::Unavailable;
         let mut message = [0u8; 8];
         message[..4].copy_from_slice(&(state as i32).to_ne_bytes());
         message[4..].copy_from_slice(
@@ -106,19 +105,31 @@ mod tests {
             status: write,
             unavailable: Mutex::new(false),
         };
-        master.tell(State::ConnectionMulti).unwrap();
-        for _ in 0..2 {
-            master.tell(State::Unavailable).unwrap();
-            master.tell(State::ConnectionMulti).unwrap();
-        }
-        let mut bytes = [0u8; 64];
-        assert_eq!(
-            rustix::io::read(&read, &mut bytes).unwrap(),
-            16,
-            "and nothing after it has left"
-        );
-        assert_eq!(bytes[..4], 4i32.to_ne_bytes());
+        master.tell(State::Unavailable).unwrap();
+        master.tell(State::Unavailable).unwrap();
+        let mut bytes = [0u8; 16];
+        assert_eq!(rustix::io::read(&read, &mut bytes).unwrap(), 8);
+        assert_eq!(bytes[..4], 2i32.to_ne_bytes());
         assert_eq!(bytes[4..8], std::process::id().to_ne_bytes());
-        assert_eq!(bytes[8..12], 2i32.to_ne_bytes());
+    }
+
+    #[test]
+    fn connections_are_told_as_the_state_demands() {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        let master = Master {
+            status: write,
+            unavailable: Mutex::new(false),
+        };
+        for state in [
+            State::ConnectionMulti,
+            State::Unavailable,
+            State::ConnectionMulti,
+        ] {
+            master.tell(state).unwrap();
+        }
+        let mut bytes = [0u8; 32];
+        assert_eq!(rustix::io::read(&read, &mut bytes).unwrap(), 24);
+        let told = |at: usize| i32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!([told(0), told(8), told(16)], [4, 2, 3]);
     }
 }

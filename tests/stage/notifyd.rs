@@ -207,7 +207,10 @@ impl Notifyd {
     }
     /// True while the daemon started last lives.
     pub fn running(&mut self) -> bool {
-        let pid = self.pid();
+        self.running_of(self.pid())
+    }
+    /// True while one of the daemons started lives.
+    pub fn running_of(&mut self, pid: u32) -> bool {
         self.child(pid).try_wait().expect("wait").is_none()
     }
     /// Waits for the end of the daemon started last.

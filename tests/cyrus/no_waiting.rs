@@ -36,7 +36,7 @@ fn recipients(server: &Server) -> BTreeSet<String> {
 }
 
 fn senders_do_not_wait(form: Form) {
-    let mut server = Setup::new(form).start();
+    let mut server = Setup::new(form).alone().start();
     let reader = server.wait_notifyds(1);
     server.sendmail.set("hold", 1.0);
     let took = send(&server, SENT);
@@ -84,7 +84,7 @@ fn deliver(lmtp: &mut Lmtp, user: &str) -> Vec<Duration> {
 }
 
 fn lmtpd_does_not_wait(form: Form) {
-    let mut server = Setup::new(form).start();
+    let mut server = Setup::new(form).alone().start();
     server.wait_notifyds(1);
     server.sieve("alice", "require \"notify\"; notify :method \"mailto\" :options [\"a@example.org\"] :message \"m\";");
     server.sieve("bob", "keep;");

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tempfile::TempDir;
 
 /// How notifications come: the socket's type and the wire form.
@@ -24,6 +25,18 @@ pub(super) struct Setup {
     program: Program,
     conf: Vec<(String, String)>,
     calalarmd: bool,
+    alone: bool,
+}
+
+/// Held while a Cyrus runs: shared, or by one that wants the machine for itself.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// Kept for its end only.
+enum Share {
+    #[allow(dead_code, reason = "held")]
+    Shared(RwLockReadGuard<'static, ()>),
+    #[allow(dead_code, reason = "held")]
+    Alone(RwLockWriteGuard<'static, ()>),
 }
 
 impl Setup {
@@ -34,6 +47,7 @@ impl Setup {
             program: Program::Ours,
             conf: Vec::new(),
             calalarmd: false,
+            alone: false,
         }
     }
     /// Starts this notifyd instead of ours.
@@ -57,8 +71,20 @@ impl Setup {
         self
     }
 
+    /// Lets no other test run at the same time: what it looks at is a race of processes, or a time.
+    pub(super) fn alone(mut self) -> Setup {
+        self.alone = true;
+        self
+    }
+
     /// Starts master, and waits until imapd answers.
     pub(super) fn start(self) -> Server {
+        // A test that failed has left nothing behind that others would have to fear.
+        let share = if self.alone {
+            Share::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner))
+        } else {
+            Share::Shared(MACHINE.read().unwrap_or_else(PoisonError::into_inner))
+        };
         assert!(
             rustix::process::geteuid().is_root(),
             "needs root: run tests/run"
@@ -94,6 +120,7 @@ impl Setup {
             network: network.expect("the network namespace"),
             master,
             tmp,
+            _share: share,
         };
         wait_for("imapd's socket", LIMIT, || server.connect(1143).ok());
         let mut admin = server.imap("cyrus");
@@ -274,6 +301,7 @@ pub(super) struct Server {
     network: File,
     master: Child,
     tmp: TempDir,
+    _share: Share,
 }
 
 impl Server {

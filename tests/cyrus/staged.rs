@@ -42,7 +42,7 @@ fn found(runs: &[Run]) -> (usize, usize) {
 }
 
 fn is_there(form: Form, at_least: usize) {
-    let mut server = Setup::new(form).start();
+    let mut server = Setup::new(form).alone().start();
     server.wait_notifyds(1);
     let runs = runs(&server, 100);
     let (found, others) = found(&runs);
@@ -80,7 +80,10 @@ fn is_there_by_dlist() {
 #[test]
 #[ignore = "needs root and Debian's cyrus-imapd, cyrus-caldav: run tests/run"]
 fn is_gone_with_stock() {
-    let server = Setup::new(Form::Datagram).program(Program::Stock).start();
+    let server = Setup::new(Form::Datagram)
+        .program(Program::Stock)
+        .alone()
+        .start();
     let runs = runs(&server, 30);
     let (found, others) = found(&runs);
     println!(

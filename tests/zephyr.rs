@@ -194,7 +194,7 @@ fn deliver(notification: Notification, cancel: &Cancel) -> Outcome {
         id: 1,
         received: SystemTime::now(),
         notification,
-        message_file: None,
+        message_file: PathBuf::new(),
     };
     let nobody = Identity {
         ident: "notify".into(),

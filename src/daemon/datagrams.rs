@@ -49,12 +49,12 @@ fn batch(socket: &mut Peeker, intake: &mut Intake) -> io::Result<usize> {
             break;
         };
         count += 1;
-        if !intake.allows(datagram.sender) {
+        if !intake.allows(datagram.arrival) {
             continue;
         }
         match datagram.truncated {
-            true => intake.truncated(datagram.sender),
-            false => intake.datagram(datagram.bytes, datagram.sender),
+            true => intake.truncated(datagram.arrival),
+            false => intake.datagram(datagram.bytes, datagram.arrival),
         }
     }
     intake.commit();

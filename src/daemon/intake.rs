@@ -8,7 +8,7 @@ use super::throttle::{Throttle, and_more};
 use crate::method::{Delivery, Kind, METHODS, Outcome};
 use crate::spool::{self, Kept, NewRow, Spool, files};
 use crate::system::cancel::Cancel;
-use crate::system::socket::Sender;
+use crate::system::socket::{Arrival, Sent};
 use crate::system::syslog::printable;
 use crate::wire::{Notification, datagram};
 use log::{debug, warn};
@@ -16,7 +16,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
@@ -105,8 +105,8 @@ impl Intake {
 
     /// Whether `sender` may send: root, our own user, and for a while at the start whoever called
     /// `sendto(2)` before the kernel was asked to note who it is.
-    pub fn allows(&mut self, sender: Option<Sender>) -> bool {
-        let allowed = match sender {
+    pub fn allows(&mut self, arrival: Arrival) -> bool {
+        let allowed = match arrival.sender {
             Some(sender) => sender.uid == 0 || sender.uid == self.uid,
             None => self.started.elapsed() < NAMELESS,
         };
@@ -115,7 +115,7 @@ impl Intake {
             self.counts.refused += 1;
             let text = format_args!(
                 "notification refused: {} is neither root nor our own user",
-                from(sender)
+                from(arrival)
             );
             self.warn(b"refused", BAD, text);
         }
@@ -123,7 +123,7 @@ impl Intake {
     }
 
     /// Takes a datagram that was longer than we read: it is not whole, so nothing can be done with it.
-    pub fn truncated(&mut self, sender: Option<Sender>) {
+    pub fn truncated(&mut self, arrival: Arrival) {
         self.counts.received += 1;
         self.counts.truncated += 1;
         self.warn(
@@ -131,50 +131,50 @@ impl Intake {
             BAD,
             format_args!(
                 "notification dropped: longer than 65536 bytes ({})",
-                from(sender)
+                from(arrival)
             ),
         );
     }
 
     /// Takes something that is no notification.
-    pub fn malformed(&mut self, why: &dyn fmt::Display, sender: Option<Sender>) {
+    pub fn malformed(&mut self, why: &dyn fmt::Display, arrival: Arrival) {
         self.counts.received += 1;
         self.counts.malformed += 1;
         self.warn(
             b"malformed",
             BAD,
-            format_args!("malformed notify request: {why} ({})", from(sender)),
+            format_args!("malformed notify request: {why} ({})", from(arrival)),
         );
     }
 
     /// Takes one datagram.
-    pub fn datagram(&mut self, bytes: &[u8], sender: Option<Sender>) {
+    pub fn datagram(&mut self, bytes: &[u8], arrival: Arrival) {
         match datagram::decode(bytes) {
-            Ok(notification) => self.take(notification, sender),
-            Err(error) => self.malformed(&error, sender),
+            Ok(notification) => self.take(notification, arrival),
+            Err(error) => self.malformed(&error, arrival),
         }
     }
 
     /// Takes one notification: does it now, or puts it into the batch.
-    pub fn take(&mut self, notification: Notification, sender: Option<Sender>) {
+    pub fn take(&mut self, notification: Notification, arrival: Arrival) {
         self.counts.received += 1;
         match route(&notification, self.wiring.default) {
-            Route::Unknown => self.unknown(&notification, sender),
+            Route::Unknown => self.unknown(&notification, arrival),
             Route::Method(place) if METHODS[place].immediate => {
-                self.now(place, notification, sender)
+                self.now(place, notification, arrival)
             }
-            Route::Method(place) => self.owe(&METHODS[place], &notification, sender),
+            Route::Method(place) => self.owe(&METHODS[place], &notification, arrival),
         }
     }
 
     /// Does it at once, or owes it after all when that is not possible now.
-    fn now(&mut self, place: usize, notification: Notification, sender: Option<Sender>) {
+    fn now(&mut self, place: usize, notification: Notification, arrival: Arrival) {
         let kind = &METHODS[place];
         let delivery = Delivery {
             id: 0,
             received: SystemTime::now(),
             notification,
-            message_file: None,
+            message_file: PathBuf::new(),
         };
         match self
             .wiring
@@ -189,7 +189,7 @@ impl Intake {
                     1,
                     format_args!("method {}: {why}; it is spooled", kind.name),
                 );
-                self.owe(kind, &delivery.notification, sender);
+                self.owe(kind, &delivery.notification, arrival);
             }
             Outcome::Permanent(why) => {
                 self.warn(
@@ -201,7 +201,7 @@ impl Intake {
         }
     }
 
-    fn unknown(&mut self, notification: &Notification, sender: Option<Sender>) {
+    fn unknown(&mut self, notification: &Notification, arrival: Arrival) {
         self.counts.unknown_method += 1;
         let name = &notification.method;
         let shown = printable(name, 100);
@@ -212,16 +212,16 @@ impl Intake {
             1,
             format_args!(
                 "no method '{shown}' (class {class}, {}): notification dropped",
-                from(sender)
+                from(arrival)
             ),
         );
     }
 
-    fn owe(&mut self, kind: &'static Kind, notification: &Notification, sender: Option<Sender>) {
+    fn owe(&mut self, kind: &'static Kind, notification: &Notification, arrival: Arrival) {
         let received = spool::now();
         let id = self.spool.new_id(received);
         let file = if kind.wants_message {
-            self.keep_message(id, notification)
+            self.keep_message(id, notification, arrival.sent)
         } else {
             None
         };
@@ -229,24 +229,26 @@ impl Intake {
             id,
             method: kind.name.to_owned(),
             received,
-            uid: sender.map(|sender| sender.uid),
+            uid: arrival.sender.map(|sender| sender.uid),
             file,
             notification: datagram::encode(notification),
         });
     }
 
     /// Keeps the staged message, before lmtpd unlinks it; the name of ours.
-    fn keep_message(&mut self, id: i64, notification: &Notification) -> Option<String> {
+    fn keep_message(&mut self, id: i64, notification: &Notification, sent: Sent) -> Option<String> {
         let fname = notification
             .fname
             .as_deref()
             .filter(|fname| !fname.is_empty())?;
         let name = spool::id_text(id);
-        match files::keep(
-            self.spool.folder(),
-            Path::new(OsStr::from_bytes(fname)),
-            &name,
-        ) {
+        let sent = match sent {
+            Sent::Waits => None,
+            Sent::At(time) => Some(time),
+            Sent::Unknown => Some(SystemTime::UNIX_EPOCH),
+        };
+        let source = Path::new(OsStr::from_bytes(fname));
+        match files::keep(self.spool.folder(), source, &name, sent) {
             Ok(()) => return Some(name),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 debug!(
@@ -301,6 +303,8 @@ impl Intake {
     }
 }
 
-fn from(sender: Option<Sender>) -> String {
-    sender.map_or_else(|| "sender unknown".to_owned(), |sender| sender.to_string())
+fn from(arrival: Arrival) -> String {
+    arrival
+        .sender
+        .map_or_else(|| "sender unknown".to_owned(), |sender| sender.to_string())
 }

@@ -6,7 +6,7 @@
 use super::intake::Intake;
 use crate::spool::Kept;
 use crate::system::cancel::Cancel;
-use crate::system::socket::{self, Sender};
+use crate::system::socket::{self, Arrival, Sent};
 use crate::wire::dlist::{self, Parser};
 use log::warn;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -135,9 +135,12 @@ fn accept_all(
             Err(error) => return Err(error.into()),
         };
         accepted();
-        let sender = socket::peer(&socket).ok();
-        let mut connection = Connection::new(socket, sender);
-        if !intake.allows(sender) {
+        let arrival = Arrival {
+            sender: socket::peer(&socket).ok(),
+            sent: Sent::Waits,
+        };
+        let mut connection = Connection::new(socket, arrival);
+        if !intake.allows(arrival) {
             connection.state = State::Answered("sender not allowed".into());
             connection.finish(Kept::Disk, intake);
             continue;
@@ -160,17 +163,17 @@ enum State {
 
 struct Connection {
     socket: OwnedFd,
-    sender: Option<Sender>,
+    arrival: Arrival,
     state: State,
     deadline: Instant,
 }
 
 impl Connection {
-    fn new(socket: OwnedFd, sender: Option<Sender>) -> Connection {
+    fn new(socket: OwnedFd, arrival: Arrival) -> Connection {
         let state = State::Reading(Box::default());
         Connection {
             socket,
-            sender,
+            arrival,
             state,
             deadline: Instant::now() + PATIENCE,
         }
@@ -184,7 +187,7 @@ impl Connection {
                 Ok(0) => {
                     intake.malformed(
                         &"the connection was closed before the list was complete",
-                        self.sender,
+                        self.arrival,
                     );
                     self.state = State::Gone;
                     return;
@@ -204,11 +207,11 @@ impl Connection {
             };
             self.state = match parsed {
                 Ok(notification) => {
-                    intake.take(notification, self.sender);
+                    intake.take(notification, self.arrival);
                     State::Taken
                 }
                 Err(error) => {
-                    intake.malformed(&error, self.sender);
+                    intake.malformed(&error, self.arrival);
                     State::Answered(error.to_string())
                 }
             };
@@ -219,7 +222,7 @@ impl Connection {
     fn finish(&mut self, kept: Kept, intake: &mut Intake) -> bool {
         match &self.state {
             State::Reading(_) if Instant::now() >= self.deadline => {
-                intake.malformed(&"the list was not complete in time", self.sender);
+                intake.malformed(&"the list was not complete in time", self.arrival);
                 self.answer(&dlist::no("timed out"));
                 true
             }

@@ -161,7 +161,7 @@ mod tests {
             id: 1234,
             received: UNIX_EPOCH + Duration::from_secs(1_795_370_292),
             notification,
-            message_file: None,
+            message_file: PathBuf::new(),
         }
     }
 

@@ -6,7 +6,11 @@
 //! belongs to the socket, which outlives the process: it is set to 0 before each batch and to
 //! -1 when leaving. Peek-then-consume is only right with one reader; see [`super::lock`].
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SetSockOpt, UnixCredentials, recvmsg};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SetSockOpt, UnixCredentials, recvmsg,
+    sockopt::ReceiveTimestampns,
+};
+use nix::sys::time::TimeSpec;
 use nix::{libc, setsockopt_impl, sockopt_impl};
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
@@ -16,6 +20,7 @@ use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// Largest datagram that is taken whole, in bytes; Cyrus' `NOTIFY_MAXSIZE` (`imap/notify.c`).
 pub const MAX_DATAGRAM: usize = 65_536;
@@ -131,6 +136,26 @@ pub fn peer(socket: impl AsFd) -> io::Result<Sender> {
     })
 }
 
+/// When something was sent, and whether its sender has gone on since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The sender waits for our answer.
+    Waits,
+    /// It was queued at this time, and the sender went on.
+    At(SystemTime),
+    /// It was queued before the kernel was asked to note that.
+    Unknown,
+}
+
+/// What the kernel says of something that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Who sent it; `None` when `sendto(2)` was called before the kernel was asked to note that.
+    pub sender: Option<Sender>,
+    /// When.
+    pub sent: Sent,
+}
+
 /// A datagram that was peeked at and still lies in the kernel's queue.
 #[derive(Debug)]
 pub struct Peeked<'a> {
@@ -138,8 +163,8 @@ pub struct Peeked<'a> {
     pub bytes: &'a [u8],
     /// It is longer than [`MAX_DATAGRAM`]; `bytes` is only its beginning.
     pub truncated: bool,
-    /// Who sent it; `None` when `sendto(2)` was called before the kernel was asked to note that.
-    pub sender: Option<Sender>,
+    /// Who sent it, and when.
+    pub arrival: Arrival,
 }
 
 /// Reads a datagram socket by batches: [`Peeker::peek`] until it is empty, then
@@ -156,15 +181,27 @@ pub struct Peeker {
     astray: bool,
 }
 
-fn credentials(part: ControlMessageOwned) -> Option<Sender> {
-    match part {
-        // pid 0: sent before SO_PASSCRED was set, the kernel does not know.
-        ControlMessageOwned::ScmCredentials(c) if c.pid() != 0 => Some(Sender {
-            uid: c.uid(),
-            pid: c.pid(),
-        }),
-        _ => None,
+fn arrival(parts: impl Iterator<Item = ControlMessageOwned>) -> Arrival {
+    let mut arrival = Arrival {
+        sender: None,
+        sent: Sent::Unknown,
+    };
+    for part in parts {
+        match part {
+            // pid 0: sent before SO_PASSCRED was set, the kernel does not know.
+            ControlMessageOwned::ScmCredentials(c) if c.pid() != 0 => {
+                arrival.sender = Some(Sender {
+                    uid: c.uid(),
+                    pid: c.pid(),
+                });
+            }
+            ControlMessageOwned::ScmTimestampns(time) => {
+                arrival.sent = Sent::At(SystemTime::UNIX_EPOCH + Duration::from(time));
+            }
+            _ => {}
+        }
     }
+    arrival
 }
 
 impl Peeker {
@@ -174,12 +211,13 @@ impl Peeker {
     /// When it is not a Unix datagram socket, or the kernel knows no `SO_PEEK_OFF`.
     pub fn new(socket: OwnedFd) -> io::Result<Peeker> {
         net::sockopt::set_socket_passcred(&socket, true)?;
+        ReceiveTimestampns.set(&socket, &true)?;
         rustix::io::ioctl_fionbio(&socket, true)?;
         let peeker = Peeker {
             socket,
             buffer: vec![0; MAX_DATAGRAM + 1],
             batch: Vec::new(),
-            control: nix::cmsg_space!(UnixCredentials),
+            control: nix::cmsg_space!(UnixCredentials, TimeSpec),
             ended: false,
             astray: true,
         };
@@ -228,13 +266,16 @@ impl Peeker {
         };
         let length = message.bytes;
         let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
-        let sender = match message.cmsgs() {
-            Ok(mut parts) => parts.find_map(credentials),
+        let arrival = match message.cmsgs() {
+            Ok(parts) => arrival(parts),
             // It passes a descriptor, which Cyrus never does, and for which there was no room.
-            Err(_) => Some(Sender {
-                uid: u32::MAX,
-                pid: 0,
-            }),
+            Err(_) => Arrival {
+                sender: Some(Sender {
+                    uid: u32::MAX,
+                    pid: 0,
+                }),
+                sent: Sent::Unknown,
+            },
         };
         self.batch.push(length);
         // The peek offset now stands inside this datagram: a further peek would give its rest.
@@ -244,7 +285,7 @@ impl Peeker {
         Ok(Some(Peeked {
             bytes: &self.buffer[..length.min(MAX_DATAGRAM)],
             truncated,
-            sender,
+            arrival,
         }))
     }
 
@@ -356,11 +397,16 @@ mod tests {
     #[test]
     fn the_kernel_names_the_sender() {
         let (tx, mut peeker) = pair();
+        let before = SystemTime::now();
         tx.send(b"x").unwrap();
         peeker.begin().unwrap();
-        let sender = peeker.peek().unwrap().unwrap().sender.unwrap();
+        let arrival = peeker.peek().unwrap().unwrap().arrival;
+        let sender = arrival.sender.unwrap();
         assert_eq!(sender.uid, rustix::process::getuid().as_raw());
         assert_eq!(sender.pid, std::process::id() as i32);
+        assert!(
+            matches!(arrival.sent, Sent::At(time) if before <= time && time <= SystemTime::now())
+        );
     }
 
     /// A program that another test starts may hold our socket for a moment, between fork and exec.

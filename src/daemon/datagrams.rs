@@ -54,7 +54,7 @@ fn batch(socket: &mut Peeker, intake: &mut Intake) -> io::Result<usize> {
         }
         match datagram.truncated {
             true => intake.truncated(datagram.sender),
-            false => intake.datagram(datagram.bytes, datagram.sender),
+            false => intake.datagram(datagram.bytes, datagram.sender, datagram.sent),
         }
     }
     intake.commit();

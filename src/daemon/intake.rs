@@ -148,22 +148,27 @@ impl Intake {
     }
 
     /// Takes one datagram.
-    pub fn datagram(&mut self, bytes: &[u8], sender: Option<Sender>) {
+    pub fn datagram(&mut self, bytes: &[u8], sender: Option<Sender>, sent: Option<SystemTime>) {
         match datagram::decode(bytes) {
-            Ok(notification) => self.take(notification, sender),
+            Ok(notification) => self.take(notification, sender, sent),
             Err(error) => self.malformed(&error, sender),
         }
     }
 
     /// Takes one notification: does it now, or puts it into the batch.
-    pub fn take(&mut self, notification: Notification, sender: Option<Sender>) {
+    pub fn take(
+        &mut self,
+        notification: Notification,
+        sender: Option<Sender>,
+        sent: Option<SystemTime>,
+    ) {
         self.counts.received += 1;
         match route(&notification, self.wiring.default) {
             Route::Unknown => self.unknown(&notification, sender),
             Route::Method(place) if METHODS[place].immediate => {
                 self.now(place, notification, sender)
             }
-            Route::Method(place) => self.owe(&METHODS[place], &notification, sender),
+            Route::Method(place) => self.owe(&METHODS[place], &notification, sender, sent),
         }
     }
 
@@ -189,7 +194,7 @@ impl Intake {
                     1,
                     format_args!("method {}: {why}; it is spooled", kind.name),
                 );
-                self.owe(kind, &delivery.notification, sender);
+                self.owe(kind, &delivery.notification, sender, None);
             }
             Outcome::Permanent(why) => {
                 self.warn(
@@ -217,11 +222,17 @@ impl Intake {
         );
     }
 
-    fn owe(&mut self, kind: &'static Kind, notification: &Notification, sender: Option<Sender>) {
+    fn owe(
+        &mut self,
+        kind: &'static Kind,
+        notification: &Notification,
+        sender: Option<Sender>,
+        sent: Option<SystemTime>,
+    ) {
         let received = spool::now();
         let id = self.spool.new_id(received);
         let file = if kind.wants_message {
-            self.keep_message(id, notification)
+            self.keep_message(id, notification, sent)
         } else {
             None
         };
@@ -236,7 +247,12 @@ impl Intake {
     }
 
     /// Keeps the staged message, before lmtpd unlinks it; the name of ours.
-    fn keep_message(&mut self, id: i64, notification: &Notification) -> Option<String> {
+    fn keep_message(
+        &mut self,
+        id: i64,
+        notification: &Notification,
+        sent: Option<SystemTime>,
+    ) -> Option<String> {
         let fname = notification
             .fname
             .as_deref()
@@ -246,6 +262,7 @@ impl Intake {
             self.spool.folder(),
             Path::new(OsStr::from_bytes(fname)),
             &name,
+            sent,
         ) {
             Ok(()) => return Some(name),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -204,7 +204,7 @@ impl Connection {
             };
             self.state = match parsed {
                 Ok(notification) => {
-                    intake.take(notification, self.sender);
+                    intake.take(notification, self.sender, None);
                     State::Taken
                 }
                 Err(error) => {

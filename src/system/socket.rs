@@ -6,7 +6,10 @@
 //! belongs to the socket, which outlives the process: it is set to 0 before each batch and to
 //! -1 when leaving. Peek-then-consume is only right with one reader; see [`super::lock`].
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SetSockOpt, UnixCredentials, recvmsg};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SetSockOpt, UnixCredentials, recvmsg, setsockopt, sockopt,
+};
+use nix::sys::time::TimeSpec;
 use nix::{libc, setsockopt_impl, sockopt_impl};
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
@@ -16,6 +19,7 @@ use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Largest datagram that is taken whole, in bytes; Cyrus' `NOTIFY_MAXSIZE` (`imap/notify.c`).
 pub const MAX_DATAGRAM: usize = 65_536;
@@ -140,6 +144,8 @@ pub struct Peeked<'a> {
     pub truncated: bool,
     /// Who sent it; `None` when `sendto(2)` was called before the kernel was asked to note that.
     pub sender: Option<Sender>,
+    /// When it was sent; `None` likewise.
+    pub sent: Option<SystemTime>,
 }
 
 /// Reads a datagram socket by batches: [`Peeker::peek`] until it is empty, then
@@ -156,13 +162,20 @@ pub struct Peeker {
     astray: bool,
 }
 
-fn credentials(part: ControlMessageOwned) -> Option<Sender> {
+fn credentials(part: &ControlMessageOwned) -> Option<Sender> {
     match part {
         // pid 0: sent before SO_PASSCRED was set, the kernel does not know.
         ControlMessageOwned::ScmCredentials(c) if c.pid() != 0 => Some(Sender {
             uid: c.uid(),
             pid: c.pid(),
         }),
+        _ => None,
+    }
+}
+
+fn time(part: &ControlMessageOwned) -> Option<SystemTime> {
+    match part {
+        ControlMessageOwned::ScmTimestampns(time) => Some(UNIX_EPOCH + Duration::from(*time)),
         _ => None,
     }
 }
@@ -174,12 +187,13 @@ impl Peeker {
     /// When it is not a Unix datagram socket, or the kernel knows no `SO_PEEK_OFF`.
     pub fn new(socket: OwnedFd) -> io::Result<Peeker> {
         net::sockopt::set_socket_passcred(&socket, true)?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         rustix::io::ioctl_fionbio(&socket, true)?;
         let peeker = Peeker {
             socket,
             buffer: vec![0; MAX_DATAGRAM + 1],
             batch: Vec::new(),
-            control: nix::cmsg_space!(UnixCredentials),
+            control: nix::cmsg_space!(UnixCredentials, TimeSpec),
             ended: false,
             astray: true,
         };
@@ -228,13 +242,22 @@ impl Peeker {
         };
         let length = message.bytes;
         let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
-        let sender = match message.cmsgs() {
-            Ok(mut parts) => parts.find_map(credentials),
+        let (sender, sent) = match message.cmsgs() {
+            Ok(parts) => {
+                let parts: Vec<_> = parts.collect();
+                (
+                    parts.iter().find_map(credentials),
+                    parts.iter().find_map(time),
+                )
+            }
             // It passes a descriptor, which Cyrus never does, and for which there was no room.
-            Err(_) => Some(Sender {
-                uid: u32::MAX,
-                pid: 0,
-            }),
+            Err(_) => {
+                let nobody = Sender {
+                    uid: u32::MAX,
+                    pid: 0,
+                };
+                (Some(nobody), None)
+            }
         };
         self.batch.push(length);
         // The peek offset now stands inside this datagram: a further peek would give its rest.
@@ -245,6 +268,7 @@ impl Peeker {
             bytes: &self.buffer[..length.min(MAX_DATAGRAM)],
             truncated,
             sender,
+            sent,
         }))
     }
 
@@ -324,6 +348,17 @@ mod tests {
         tx.send(b"four").unwrap();
         peeker.consume().unwrap();
         assert_eq!(batch(&mut peeker), [b"four".to_vec()]);
+    }
+
+    #[test]
+    fn the_time_of_sending_is_known() {
+        let (tx, mut peeker) = pair();
+        let before = SystemTime::now();
+        tx.send(b"a").unwrap();
+        let after = SystemTime::now();
+        peeker.begin().unwrap();
+        let sent = peeker.peek().unwrap().unwrap().sent.unwrap();
+        assert!(before <= sent && sent <= after);
     }
 
     #[test]

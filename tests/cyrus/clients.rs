@@ -1,6 +1,7 @@
 //! What feeds a Cyrus: IMAP, LMTP, ManageSieve, CalDAV, and its notify socket; a few lines each.
 
-use super::server::{Form, Server};
+use super::server::Server;
+use super::setup::Form;
 use super::stage::{LIMIT, Note, note};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -1,7 +1,8 @@
 //! Everything in Cyrus that notifies, each into a method of its own: what they say arrives.
 
 use super::clients::message;
-use super::server::{Form, Server, Setup};
+use super::server::Server;
+use super::setup::{Form, Setup};
 use super::stage::{Mail, wait_for};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde_json::Value;

@@ -1,10 +1,11 @@
 //! SIGHUP to master under load: the daemon hands over to its successor, loses nothing, and two never read at once.
 
-use super::server::{Form, Server, Setup, catches};
+use super::server::{Server, catches};
+use super::setup::{Form, Setup};
 use super::stage::{LIMIT, Signal, wait_for};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const HANG_UPS: usize = 20;
 /// At least so many notifications of the flood are sent around each.
@@ -19,6 +20,8 @@ struct Sent {
     mails: Vec<usize>,
     deliveries: Vec<usize>,
     logins: usize,
+    /// The longest that a sender had to wait.
+    longest: Duration,
 }
 
 /// Numbered notifications straight into the socket: to `log`, and each sixth to `mailto`. A blocking send that returns is accepted; so is an OK.
@@ -27,6 +30,7 @@ fn flood(server: &Server, stop: &AtomicBool, sending: &AtomicUsize, sent: &mut S
         if stop.load(Relaxed) {
             return;
         }
+        let start = Instant::now();
         if n % 6 == 0 {
             server
                 .notify("mailto", "FLOOD", Some(&format!("{n}@example.org")), "mail")
@@ -38,6 +42,7 @@ fn flood(server: &Server, stop: &AtomicBool, sending: &AtomicUsize, sent: &mut S
                 .unwrap();
             sent.logs.push(n);
         }
+        sent.longest = sent.longest.max(start.elapsed());
         sending.store(n, Relaxed);
         std::thread::sleep(Duration::from_millis(1)); // a pace, so that the end comes soon after the last one
     }
@@ -214,6 +219,10 @@ fn loses_nothing(form: Form, prefork: u32, processes: usize) {
     });
     let came = came(&server);
     println!("{form:?}, prefork {prefork}: {HANG_UPS} hang-ups; at most {most} notifyds at a time");
+    println!(
+        "  the longest that a sender had to wait: {:?}",
+        sent.longest
+    );
     compare("log", &sent.logs, &came.logs);
     compare("mailto", &sent.mails, &came.mails);
     compare("Sieve deliveries", &delivered.deliveries, &came.deliveries);

@@ -1,6 +1,7 @@
 //! The daemon is killed while it owes deliveries: master's next one makes them.
 
-use super::server::{Form, Setup, kill};
+use super::server::kill;
+use super::setup::{Form, Setup};
 use super::stage::{LIMIT, Signal, wait_for};
 use std::collections::BTreeSet;
 

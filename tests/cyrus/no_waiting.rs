@@ -4,7 +4,8 @@
 //! for it, however long that took. The times are printed.
 
 use super::clients::Lmtp;
-use super::server::{Form, Server, Setup};
+use super::server::Server;
+use super::setup::{Form, Setup};
 use super::stage::{LIMIT, wait_for};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! The staged message that `-f` names: lmtpd unlinks it when its delivery ends, and it must be there
 //! when the external program runs all the same.
 
-use super::server::{Form, Server, Setup};
+use super::server::Server;
+use super::setup::{Form, Setup};
 use super::stage::{LIMIT, Program, Run, wait_for};
 use std::time::Duration;
 

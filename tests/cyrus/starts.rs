@@ -1,6 +1,7 @@
 //! Master starts ours: as a datagram and as a dlist service, with one and with three processes wanted.
 
-use super::server::{Form, Server, Setup};
+use super::server::Server;
+use super::setup::{Form, Setup};
 use super::stage::Record;
 
 /// A mail with a Sieve script that notifies, and a login; both must be noticed.

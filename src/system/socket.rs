@@ -204,13 +204,6 @@ fn arrival(parts: impl Iterator<Item = ControlMessageOwned>) -> Arrival {
     arrival
 }
 
-fn time(part: &ControlMessageOwned) -> Option<SystemTime> {
-    match part {
-        ControlMessageOwned::ScmTimestampns(time) => Some(UNIX_EPOCH + Duration::from(*time)),
-        _ => None,
-    }
-}
-
 impl Peeker {
     /// Starts reading `socket`.
     ///
@@ -372,17 +365,6 @@ mod tests {
         tx.send(b"four").unwrap();
         peeker.consume().unwrap();
         assert_eq!(batch(&mut peeker), [b"four".to_vec()]);
-    }
-
-    #[test]
-    fn the_time_of_sending_is_known() {
-        let (tx, mut peeker) = pair();
-        let before = SystemTime::now();
-        tx.send(b"a").unwrap();
-        let after = SystemTime::now();
-        peeker.begin().unwrap();
-        let sent = peeker.peek().unwrap().unwrap().sent.unwrap();
-        assert!(before <= sent && sent <= after);
     }
 
     #[test]

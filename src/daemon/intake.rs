@@ -1,5 +1,5 @@
 //! What comes in: from bytes to deliveries in the spool. The common part of both wire forms; how the bytes
-//! are read is in [`super::datagrams`] and [`super::streams`].
+//! are read is in `datagrams.rs` and `streams.rs`.
 
 use super::dispatch::Waker;
 use super::instances::Instances;

@@ -10,7 +10,7 @@ use crate::spool::{Spool, sync};
 use crate::system::cancel::Cancel;
 use crate::system::lock::{self, Lock};
 use crate::system::master::{self, Master, State};
-use crate::system::signal::{self, Request};
+use crate::system::signal::{Caught, Request};
 use crate::system::socket::{self, Peeker};
 use crate::system::syslog::Syslog;
 use crate::system::{systemd, thread};
@@ -93,11 +93,12 @@ impl Service {
         default: &'static Kind,
         standing: Standing,
         syslog: &Arc<Syslog>,
+        signals: Caught,
     ) -> Result<Option<Service>, Fatal> {
         let (sender, control) = channel();
-        let signals = sender.clone();
+        let to_us = sender.clone();
         // The channel lives as long as the process.
-        signal::watch(move |request| drop(signals.send(Control::Signal(request))))?;
+        signals.watch(move |request| drop(to_us.send(Control::Signal(request))))?;
         let listening = listen(settings, standing)?;
         let folder = settings.configdirectory.join(SPOOL);
         let Turn::Ours(lock) = take_lock(&folder, &sender, &control)? else {

@@ -24,7 +24,11 @@ pub(super) const KIND: Kind = Kind {
     // Old scripts count on being run one after the other.
     permits: 1,
     timeout: Duration::from_secs(60),
-    build: |context| Box::new(External { program: context.settings.notify_external.clone() }),
+    build: |context| {
+        Box::new(External {
+            program: context.settings.notify_external.clone(),
+        })
+    },
 };
 
 struct External {
@@ -34,7 +38,9 @@ struct External {
 impl Method for External {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
         let Some(path) = &self.program else {
-            return Outcome::Temporary("no program: notify_external is not set in imapd.conf".into());
+            return Outcome::Temporary(
+                "no program: notify_external is not set in imapd.conf".into(),
+            );
         };
         let mut command = Command::new(path);
         command.args(arguments(delivery));
@@ -45,9 +51,16 @@ impl Method for External {
 
 fn arguments(delivery: &Delivery) -> Vec<OsString> {
     let n = &delivery.notification;
-    let fields = [("-c", &n.class), ("-p", &n.priority), ("-u", &n.user), ("-m", &n.mailbox)];
-    let mut arguments: Vec<OsString> =
-        fields.iter().flat_map(|(option, value)| [OsStr::new(option).into(), OsStr::from_bytes(value).into()]).collect();
+    let fields = [
+        ("-c", &n.class),
+        ("-p", &n.priority),
+        ("-u", &n.user),
+        ("-m", &n.mailbox),
+    ];
+    let mut arguments: Vec<OsString> = fields
+        .iter()
+        .flat_map(|(option, value)| [OsStr::new(option).into(), OsStr::from_bytes(value).into()])
+        .collect();
     arguments.push("-f".into());
     match (&delivery.message_file, &n.fname) {
         (Some(ours), _) => arguments.push(ours.into()),

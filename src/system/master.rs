@@ -6,8 +6,10 @@
 //! read must not hold us up.
 
 use super::socket;
+use std::fs::FileType;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
 use std::sync::{Mutex, PoisonError};
 
 /// Descriptor of the status pipe.
@@ -39,8 +41,16 @@ pub struct Master {
 /// Takes over what master left us: the line to it, and the service's socket.
 ///
 /// # Errors
-/// When one of the two descriptors is not there.
+/// When one of the two descriptors is not there, or is something else: one of our own, because nobody left us any.
 pub fn adopt() -> io::Result<(Master, OwnedFd)> {
+    named(
+        must_be(STATUS_FD, FileTypeExt::is_fifo),
+        "descriptor 3 (master's status pipe)",
+    )?;
+    named(
+        must_be(LISTEN_FD, FileTypeExt::is_socket),
+        "descriptor 4 (the service's socket)",
+    )?;
     let status = named(
         socket::adopt(STATUS_FD),
         "descriptor 3 (master's status pipe)",
@@ -59,7 +69,16 @@ pub fn adopt() -> io::Result<(Master, OwnedFd)> {
     ))
 }
 
-fn named(result: io::Result<OwnedFd>, what: &str) -> io::Result<OwnedFd> {
+fn must_be(fd: i32, kind: fn(&FileType) -> bool) -> io::Result<()> {
+    let file_type = std::fs::metadata(format!("/proc/self/fd/{fd}"))?.file_type();
+    if kind(&file_type) {
+        Ok(())
+    } else {
+        Err(io::Error::other("is something else"))
+    }
+}
+
+fn named<T>(result: io::Result<T>, what: &str) -> io::Result<T> {
     result.map_err(|error| io::Error::new(error.kind(), format!("{what}: {error}")))
 }
 

@@ -1,63 +1,193 @@
-//! Intake from a datagram socket: peek a batch, commit it, consume it.
+//! Intake from a datagram socket: peek, commit, consume.
 //!
 //! A datagram leaves the kernel's queue only after it is committed: a process that dies in
 //! between leaves a duplicate, never a loss.
+//!
+//! One thread peeks, another one commits and consumes. So the one that peeks never waits for the disk, and opens
+//! a staged message at once, before lmtpd unlinks it. It is woken by each datagram that arrives
+//! (an edge), because those that are being committed keep the socket readable.
 
+use super::commit::Committer;
 use super::intake::Intake;
+use crate::spool::NewRow;
 use crate::system::cancel::Cancel;
-use crate::system::socket::Peeker;
-use rustix::event::{PollFd, PollFlags, poll};
+use crate::system::socket::{Consumer, Peeker};
+use crate::system::thread;
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// Most datagrams in one batch. The kernel queues 11 by default (`net.unix.max_dgram_qlen`).
-const BATCH: usize = 512;
+const BATCH: usize = 64;
 /// How long the socket is emptied at most when leaving.
 const LAST_READ: Duration = Duration::from_secs(1);
+
+/// What was peeked at since the last batch.
+struct Batch {
+    rows: Vec<NewRow>,
+    /// For each datagram in the kernel's queue, whether it is empty.
+    datagrams: Vec<bool>,
+    /// Who wants to know when they are consumed.
+    done: Option<Sender<io::Result<()>>>,
+}
 
 /// Reads until `leave` is raised; then empties the socket a last time.
 ///
 /// # Errors
 /// When the socket is broken.
-pub(super) fn read(mut socket: Peeker, intake: &mut Intake, leave: &Cancel) -> io::Result<()> {
+pub(super) fn read(
+    mut socket: Peeker,
+    intake: &mut Intake,
+    committer: Committer,
+    leave: &Cancel,
+) -> io::Result<()> {
+    let wakeups = wakeups(&socket, leave)?;
+    let (batches, queue) = channel();
+    let consumer = socket.consumer();
+    let committing = thread("commit", move || commit_all(&queue, &committer, &consumer))?;
+    let mut reader = Reader {
+        socket: &mut socket,
+        intake,
+        batches,
+    };
+    let mut more = true;
+    while !raised(&wakeups, more)? {
+        more = reader.read_batch()?;
+    }
+    // Cyrus' master spins in its shutdown when datagrams are left in the socket.
+    let end = Instant::now() + LAST_READ;
     loop {
-        let mut fds = [
-            PollFd::new(&socket, PollFlags::IN),
-            PollFd::new(leave, PollFlags::IN),
-        ];
-        match poll(&mut fds, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        let more = reader.read_batch()?;
+        reader.wait_until_consumed()?;
+        if !more || Instant::now() >= end {
+            break;
         }
-        let leaving = !fds[1].revents().is_empty();
-        if leaving {
-            // Cyrus' master spins in its shutdown when datagrams are left in the socket.
-            let end = Instant::now() + LAST_READ;
-            while batch(&mut socket, intake)? > 0 && Instant::now() < end {}
-            return Ok(());
-        }
-        batch(&mut socket, intake)?;
+    }
+    drop(reader);
+    committing
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("internal error: the commit has panicked")))
+}
+
+/// Becomes ready at each datagram that arrives, and when `leave` is raised.
+fn wakeups(socket: &Peeker, leave: &Cancel) -> io::Result<OwnedFd> {
+    let wakeups = epoll::create(CreateFlags::CLOEXEC)?;
+    epoll::add(
+        &wakeups,
+        socket,
+        EventData::new_u64(0),
+        EventFlags::IN | EventFlags::ET,
+    )?;
+    epoll::add(&wakeups, leave, EventData::new_u64(1), EventFlags::IN)?;
+    Ok(wakeups)
+}
+
+/// Waits for the next wake-up, or only looks when there is `more` to do; whether it is time to leave.
+fn raised(wakeups: &OwnedFd, more: bool) -> io::Result<bool> {
+    let mut events = Vec::with_capacity(2);
+    let at_once = Timespec::default();
+    match epoll::wait(
+        wakeups,
+        spare_capacity(&mut events),
+        more.then_some(&at_once),
+    ) {
+        Ok(_) => Ok(events.iter().any(|event| event.data.u64() == 1)),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// Takes what is queued; how much that was.
-fn batch(socket: &mut Peeker, intake: &mut Intake) -> io::Result<usize> {
-    socket.begin()?;
-    let mut count = 0;
-    while count < BATCH {
-        let Some(datagram) = socket.peek()? else {
-            break;
-        };
-        count += 1;
-        if !intake.allows(datagram.arrival) {
-            continue;
+struct Reader<'a> {
+    socket: &'a mut Peeker,
+    intake: &'a mut Intake,
+    batches: Sender<Batch>,
+}
+
+impl Reader<'_> {
+    /// Takes what is queued and not yet seen; whether there may be more.
+    fn read_batch(&mut self) -> io::Result<bool> {
+        let datagrams = self.peek_batch()?;
+        let full = datagrams.len() == BATCH;
+        if !datagrams.is_empty() {
+            self.send(datagrams, None)?;
         }
-        match datagram.truncated {
-            true => intake.truncated(datagram.arrival),
-            false => intake.datagram(datagram.bytes, datagram.arrival),
+        if self.socket.is_stuck() {
+            self.wait_until_consumed()?;
+            self.socket.restart()?;
+            return Ok(true);
+        }
+        Ok(full)
+    }
+
+    fn peek_batch(&mut self) -> io::Result<Vec<bool>> {
+        let mut datagrams = Vec::new();
+        while datagrams.len() < BATCH {
+            let Some(datagram) = self.socket.peek()? else {
+                break;
+            };
+            datagrams.push(datagram.is_empty);
+            if !self.intake.allows(datagram.arrival) {
+                continue;
+            }
+            match datagram.truncated {
+                true => self.intake.truncated(datagram.arrival),
+                false => self.intake.datagram(datagram.bytes, datagram.arrival),
+            }
+        }
+        Ok(datagrams)
+    }
+
+    fn send(
+        &mut self,
+        datagrams: Vec<bool>,
+        done: Option<Sender<io::Result<()>>>,
+    ) -> io::Result<()> {
+        let rows = self.intake.owed();
+        let batch = Batch {
+            rows,
+            datagrams,
+            done,
+        };
+        self.batches
+            .send(batch)
+            .map_err(|_| io::Error::other("the commit has ended"))
+    }
+
+    /// Waits until all that was sent is committed and consumed.
+    fn wait_until_consumed(&mut self) -> io::Result<()> {
+        let (done, answer) = channel();
+        self.send(Vec::new(), Some(done))?;
+        answer
+            .recv()
+            .unwrap_or_else(|_| Err(io::Error::other("the commit has ended")))
+    }
+}
+
+/// Commits batches and consumes them, until there are no more to come.
+fn commit_all(
+    queue: &Receiver<Batch>,
+    committer: &Committer,
+    consumer: &Consumer,
+) -> io::Result<()> {
+    while let Ok(first) = queue.recv() {
+        // What has come meanwhile goes into the same transaction.
+        let mut rows = first.rows;
+        let mut datagrams = first.datagrams;
+        let mut waiting: Vec<_> = first.done.into_iter().collect();
+        for next in queue.try_iter() {
+            rows.extend(next.rows);
+            datagrams.extend(next.datagrams);
+            waiting.extend(next.done);
+        }
+        committer.commit(&rows);
+        consumer.consume(&datagrams)?;
+        for done in waiting {
+            let _ = done.send(Ok(())); // nobody waits any more: no harm
         }
     }
-    intake.commit();
-    socket.consume()?;
-    Ok(count)
+    Ok(())
 }

@@ -1,12 +1,12 @@
 //! What comes in: from bytes to deliveries in the spool. The common part of both wire forms; how the bytes
 //! are read is in `datagrams.rs` and `streams.rs`.
 
-use super::dispatch::Waker;
+use super::commit::Wired;
 use super::instances::Instances;
 use super::route::{Route, route};
 use super::throttle::{Throttle, and_more};
 use crate::method::{Delivery, Kind, METHODS, Outcome};
-use crate::spool::{self, Kept, NewRow, Spool, files};
+use crate::spool::{self, NewRow, Spool, files};
 use crate::system::cancel::Cancel;
 use crate::system::socket::{Arrival, Sent};
 use crate::system::syslog::printable;
@@ -18,7 +18,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How many lines a minute bad input of one sort may cost: each has its line, a flood has not.
@@ -27,17 +26,6 @@ const BAD: u32 = 100;
 /// How long after the start a datagram may come from nobody knows whom: who was blocked in `sendto(2)` on a full
 /// queue when we asked the kernel for names gets through then.
 const NAMELESS: Duration = Duration::from_secs(10);
-
-/// What a change of configuration changes for the intake.
-#[derive(Clone)]
-pub struct Wiring {
-    /// The methods, for those that are done at once.
-    pub instances: Arc<Instances>,
-    /// The method for notifications that name none.
-    pub default: &'static Kind,
-    /// Who delivers the rest.
-    pub waker: Waker,
-}
 
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,15 +52,13 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Takes notifications and collects deliveries until they are committed.
+/// Takes notifications; collects the deliveries that they lead to.
 pub struct Intake {
     spool: Arc<Spool>,
-    wiring: Wiring,
-    /// Where a new wiring comes from.
-    rewired: Receiver<Wiring>,
+    wired: Wired,
     uid: u32,
     started: Instant,
-    batch: Vec<NewRow>,
+    owed: Vec<NewRow>,
     throttle: Throttle,
     /// Never raised: what is done at once does not wait.
     never: Cancel,
@@ -80,18 +66,17 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// An intake into `spool`. A new wiring that comes through `rewired` is taken with the next batch.
+    /// An intake for `spool`.
     ///
     /// # Errors
     /// When the system has no descriptor left.
-    pub fn new(spool: Arc<Spool>, wiring: Wiring, rewired: Receiver<Wiring>) -> io::Result<Intake> {
+    pub fn new(spool: Arc<Spool>, wired: Wired) -> io::Result<Intake> {
         Ok(Intake {
             spool,
-            wiring,
-            rewired,
+            wired,
             uid: rustix::process::geteuid().as_raw(),
             started: Instant::now(),
-            batch: Vec::new(),
+            owed: Vec::new(),
             throttle: Throttle::default(),
             never: Cancel::new()?,
             counts: Counts::default(),
@@ -158,17 +143,24 @@ impl Intake {
     /// Takes one notification: does it now, or puts it into the batch.
     pub fn take(&mut self, notification: Notification, arrival: Arrival) {
         self.counts.received += 1;
-        match route(&notification, self.wiring.default) {
+        let wiring = self.wired.get();
+        match route(&notification, wiring.default) {
             Route::Unknown => self.unknown(&notification, arrival),
             Route::Method(place) if METHODS[place].immediate => {
-                self.now(place, notification, arrival)
+                self.now(&wiring.instances, place, notification, arrival)
             }
             Route::Method(place) => self.owe(&METHODS[place], &notification, arrival),
         }
     }
 
     /// Does it at once, or owes it after all when that is not possible now.
-    fn now(&mut self, place: usize, notification: Notification, arrival: Arrival) {
+    fn now(
+        &mut self,
+        instances: &Instances,
+        place: usize,
+        notification: Notification,
+        arrival: Arrival,
+    ) {
         let kind = &METHODS[place];
         let delivery = Delivery {
             id: 0,
@@ -176,9 +168,7 @@ impl Intake {
             notification,
             message_file: PathBuf::new(),
         };
-        match self
-            .wiring
-            .instances
+        match instances
             .get(place)
             .deliver(&delivery, kind.timeout, &self.never)
         {
@@ -225,7 +215,7 @@ impl Intake {
         } else {
             None
         };
-        self.batch.push(NewRow {
+        self.owed.push(NewRow {
             id,
             method: kind.name.to_owned(),
             received,
@@ -268,32 +258,9 @@ impl Intake {
         None
     }
 
-    /// Commits the batch to the spool. When this returns, what was taken is safe, or was counted as dropped.
-    pub fn commit(&mut self) -> Kept {
-        let owed = !self.batch.is_empty();
-        let kept = match owed {
-            true => self.commit_batch(),
-            false => Kept::Disk,
-        };
-        // Between commit and wake: a dispatcher that starts later than this sees the batch by itself, an earlier one is woken.
-        if let Some(wiring) = self.rewired.try_iter().last() {
-            self.wiring = wiring;
-        }
-        if owed {
-            self.wiring.waker.wake();
-        }
-        kept
-    }
-
-    fn commit_batch(&mut self) -> Kept {
-        let kept = self.spool.commit(&self.batch);
-        if kept == Kept::Dropped {
-            for name in self.batch.iter().filter_map(|row| row.file.as_deref()) {
-                files::remove(self.spool.folder(), name);
-            }
-        }
-        self.batch.clear();
-        kept
+    /// What was taken and is still owed: to be committed, in this order.
+    pub fn owed(&mut self) -> Vec<NewRow> {
+        std::mem::take(&mut self.owed)
     }
 
     fn warn(&mut self, key: &[u8], most: u32, text: fmt::Arguments<'_>) {

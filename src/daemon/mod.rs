@@ -1,12 +1,13 @@
 //! The running service: built, run, handed over.
 //!
-//! Threads: the main one waits for what it is told (`service.rs`); `intake` reads the socket; `dispatch` decides about
+//! Threads: the main one waits for what it is told (`service.rs`); `intake` reads the socket, `commit` makes safe what it read; `dispatch` decides about
 //! deliveries, which run on threads of their lanes; `spool` keeps house; `syslog` and `signals`.
 //!
 //! Under Cyrus' master, SIGHUP means that a fresh process shall take over. We go on reading until
 //! the attempts under way have ended, then stop reading and exit: the gap between the two readers is
 //! what a sender can feel. Standing alone, SIGHUP reads the configuration again.
 
+pub mod commit;
 mod datagrams;
 pub mod dispatch;
 pub mod instances;

@@ -3,6 +3,7 @@
 //! The client waits for its answer without any time limit, so each connection gets one: `OK` after the commit, `NO`
 //! for what is no notification or could not be kept. A client that says nothing is closed after a time.
 
+use super::commit::Committer;
 use super::intake::Intake;
 use crate::spool::Kept;
 use crate::system::cancel::Cancel;
@@ -30,6 +31,7 @@ const LAST_READ: Duration = Duration::from_secs(1);
 pub(super) fn serve(
     listener: &OwnedFd,
     intake: &mut Intake,
+    committer: &Committer,
     leave: &Cancel,
     mut accepted: impl FnMut(),
 ) -> io::Result<()> {
@@ -48,7 +50,7 @@ pub(super) fn serve(
         for place in ready.connections {
             connections[place].read(intake);
         }
-        let kept = intake.commit();
+        let kept = committer.commit(&intake.owed());
         connections.retain_mut(|connection| !connection.finish(kept, intake));
         if ready.listener {
             accept_all(listener, &mut connections, intake, &mut accepted)?;

@@ -3,8 +3,8 @@
 //!
 //! `SO_PEEK_OFF` lets a reader peek at *successive* datagrams (`unix(7)`, `socket(7)`): the
 //! queue can be decoded and committed to disk before anything leaves the kernel. The offset
-//! belongs to the socket, which outlives the process: it is set to 0 before each batch and to
-//! -1 when leaving. Peek-then-consume is only right with one reader; see [`super::lock`].
+//! belongs to the socket, which outlives the process: it is set to 0 at the start and to -1 when leaving.
+//! The kernel moves it forth with each peek and back with each datagram that is taken. Peek-then-consume is only right with one reader; see [`super::lock`].
 
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SetSockOpt, UnixCredentials, recvmsg,
@@ -20,6 +20,7 @@ use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Largest datagram that is taken whole, in bytes; Cyrus' `NOTIFY_MAXSIZE` (`imap/notify.c`).
@@ -163,22 +164,25 @@ pub struct Peeked<'a> {
     pub bytes: &'a [u8],
     /// It is longer than [`MAX_DATAGRAM`]; `bytes` is only its beginning.
     pub truncated: bool,
+    /// It has no bytes at all.
+    pub is_empty: bool,
     /// Who sent it, and when.
     pub arrival: Arrival,
 }
 
-/// Reads a datagram socket by batches: [`Peeker::peek`] until it is empty, then
-/// [`Peeker::consume`] what was peeked.
+/// The reading half of a datagram socket: looks at one datagram after the other, takes none.
 pub struct Peeker {
-    socket: OwnedFd,
+    socket: Arc<OwnedFd>,
     buffer: Vec<u8>,
-    /// Lengths of the datagrams of this batch, in the queue's order.
-    batch: Vec<usize>,
-    /// Room for the credentials.
+    /// Room for what the kernel says of a datagram.
     control: Vec<u8>,
-    ended: bool,
-    /// The peek offset may not be 0. Consuming a whole batch brings it back there.
-    astray: bool,
+    /// The offset stands inside a datagram: nothing can be seen until it is taken.
+    stuck: bool,
+}
+
+/// The other half: takes what was peeked at. The two may be used at the same time, the kernel keeps them apart.
+pub struct Consumer {
+    socket: Arc<OwnedFd>,
 }
 
 fn arrival(parts: impl Iterator<Item = ControlMessageOwned>) -> Arrival {
@@ -205,7 +209,7 @@ fn arrival(parts: impl Iterator<Item = ControlMessageOwned>) -> Arrival {
 }
 
 impl Peeker {
-    /// Starts reading `socket`.
+    /// Starts reading `socket` at the head of its queue.
     ///
     /// # Errors
     /// When it is not a Unix datagram socket, or the kernel knows no `SO_PEEK_OFF`.
@@ -213,41 +217,47 @@ impl Peeker {
         net::sockopt::set_socket_passcred(&socket, true)?;
         ReceiveTimestampns.set(&socket, &true)?;
         rustix::io::ioctl_fionbio(&socket, true)?;
-        let peeker = Peeker {
-            socket,
+        let mut peeker = Peeker {
+            socket: Arc::new(socket),
             buffer: vec![0; MAX_DATAGRAM + 1],
-            batch: Vec::new(),
             control: nix::cmsg_space!(UnixCredentials, TimeSpec),
-            ended: false,
-            astray: true,
+            stuck: false,
         };
+        peeker.restart()?;
         Ok(peeker)
+    }
+
+    /// The half that takes.
+    pub fn consumer(&self) -> Consumer {
+        Consumer {
+            socket: self.socket.clone(),
+        }
     }
 
     fn set_offset(&self, offset: i32) -> io::Result<()> {
         Ok(peek_off::PeekOff.set(&self.socket, &offset)?)
     }
 
-    /// Begins a batch at the head of the queue.
+    /// Goes to the head of the queue: what was peeked at and not consumed is seen again.
     ///
     /// # Errors
     /// When the socket is broken.
-    pub fn begin(&mut self) -> io::Result<()> {
-        if self.astray || !self.batch.is_empty() {
-            self.set_offset(0)?;
-        }
-        self.astray = false;
-        self.batch.clear();
-        self.ended = false;
-        Ok(())
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.stuck = false;
+        self.set_offset(0)
     }
 
-    /// The next datagram of the batch, or `None` when no more are queued.
+    /// Whether the last datagram was so long that [`Peeker::restart`] must be called, after it is consumed.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// The next datagram, or `None` when no more are queued.
     ///
     /// # Errors
     /// When the socket is broken.
     pub fn peek(&mut self) -> io::Result<Option<Peeked<'_>>> {
-        if self.ended {
+        if self.stuck {
             return Ok(None);
         }
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
@@ -277,44 +287,43 @@ impl Peeker {
                 sent: Sent::Unknown,
             },
         };
-        self.batch.push(length);
-        // The peek offset now stands inside this datagram: a further peek would give its rest.
-        self.ended = cut;
-        self.astray |= cut || length == 0;
-        let truncated = cut || length > MAX_DATAGRAM;
+        // The offset now stands inside this datagram: a further peek would give its rest.
+        self.stuck = cut;
         Ok(Some(Peeked {
             bytes: &self.buffer[..length.min(MAX_DATAGRAM)],
-            truncated,
+            truncated: cut || length > MAX_DATAGRAM,
+            is_empty: length == 0,
             arrival,
         }))
     }
+}
 
-    /// Takes the datagrams of the batch out of the kernel's queue.
+impl Consumer {
+    /// Takes datagrams out of the kernel's queue: those that were peeked at first, as many as `batch` has
+    /// entries. An entry says whether that datagram is empty.
     ///
     /// The kernel skips an empty datagram that was peeked at before (by a process that died,
     /// say), so it may lie in the queue without being in the batch; it is passed over.
     ///
     /// # Errors
     /// When the socket is broken.
-    pub fn consume(&mut self) -> io::Result<()> {
-        let mut next = 0;
-        while next < self.batch.len() {
+    pub fn consume(&self, batch: &[bool]) -> io::Result<()> {
+        let mut rest = batch.iter().peekable();
+        while let Some(is_empty) = rest.peek() {
             match net::recv(
                 &self.socket,
                 &mut [0u8; 0],
                 RecvFlags::DONTWAIT | RecvFlags::TRUNC,
             ) {
-                Ok((_, 0)) if self.batch[next] != 0 => {}
-                Ok(_) => next += 1,
-                Err(Errno::AGAIN) => {
-                    self.astray = true;
-                    break;
+                Ok((_, 0)) if !**is_empty => {}
+                Ok(_) => {
+                    rest.next();
                 }
+                Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(other) => return Err(other.into()),
             }
         }
-        self.batch.clear();
         Ok(())
     }
 }
@@ -337,69 +346,79 @@ mod tests {
     use super::*;
     use std::os::unix::net::UnixDatagram;
 
-    fn batch(peeker: &mut Peeker) -> Vec<Vec<u8>> {
-        peeker.begin().unwrap();
-        let mut all = Vec::new();
+    /// All that can be seen, and the batch to consume.
+    fn look(peeker: &mut Peeker) -> (Vec<Vec<u8>>, Vec<bool>) {
+        let (mut all, mut batch) = (Vec::new(), Vec::new());
         while let Some(one) = peeker.peek().unwrap() {
             all.push(one.bytes.to_vec());
+            batch.push(one.is_empty);
         }
-        all
+        (all, batch)
     }
 
-    fn pair() -> (UnixDatagram, Peeker) {
+    fn pair() -> (UnixDatagram, Peeker, Consumer) {
         let (tx, rx) = UnixDatagram::pair().unwrap();
-        (tx, Peeker::new(rx.into()).unwrap())
+        let peeker = Peeker::new(rx.into()).unwrap();
+        let consumer = peeker.consumer();
+        (tx, peeker, consumer)
     }
 
     #[test]
-    fn a_batch_stays_until_it_is_consumed() {
-        let (tx, mut peeker) = pair();
+    fn what_was_peeked_at_stays_until_it_is_consumed() {
+        let (tx, mut peeker, consumer) = pair();
         for text in ["one", "two", "three"] {
             tx.send(text.as_bytes()).unwrap();
         }
-        assert_eq!(
-            batch(&mut peeker),
-            [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]
-        );
-        assert_eq!(batch(&mut peeker).len(), 3, "a second look sees the same");
+        let (seen, batch) = look(&mut peeker);
+        assert_eq!(seen, [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]);
+        assert!(look(&mut peeker).0.is_empty(), "nothing new");
         tx.send(b"four").unwrap();
-        peeker.consume().unwrap();
-        assert_eq!(batch(&mut peeker), [b"four".to_vec()]);
+        let (seen, next) = look(&mut peeker);
+        assert_eq!(seen, [b"four".to_vec()], "seen while the others still wait");
+        consumer.consume(&batch).unwrap();
+        tx.send(b"five").unwrap();
+        assert_eq!(look(&mut peeker).0, [b"five".to_vec()]);
+        peeker.restart().unwrap();
+        assert_eq!(look(&mut peeker).0, [b"four".to_vec(), b"five".to_vec()]);
+        consumer.consume(&next).unwrap();
+        peeker.restart().unwrap();
+        assert_eq!(look(&mut peeker).0, [b"five".to_vec()]);
     }
 
     #[test]
     fn empty_datagrams_cost_nothing_else() {
-        let (tx, mut peeker) = pair();
+        let (tx, mut peeker, consumer) = pair();
         tx.send(b"").unwrap();
         tx.send(b"a").unwrap();
-        batch(&mut peeker); // the kernel now skips the empty one when peeking
+        look(&mut peeker);
+        peeker.restart().unwrap(); // the kernel now skips the empty one when peeking
         tx.send(b"b").unwrap();
-        let seen = batch(&mut peeker);
+        let (seen, batch) = look(&mut peeker);
         assert!(seen.ends_with(&[b"a".to_vec(), b"b".to_vec()]));
-        peeker.consume().unwrap();
-        assert!(batch(&mut peeker).is_empty());
+        consumer.consume(&batch).unwrap();
+        peeker.restart().unwrap();
+        assert!(look(&mut peeker).0.is_empty());
     }
 
     #[test]
     fn too_long_a_datagram_is_noticed_and_the_next_one_is_whole() {
-        let (tx, mut peeker) = pair();
+        let (tx, mut peeker, consumer) = pair();
         tx.send(&vec![b'x'; MAX_DATAGRAM]).unwrap();
         tx.send(&vec![b'y'; MAX_DATAGRAM + 5]).unwrap();
         tx.send(b"after").unwrap();
-        peeker.begin().unwrap();
         assert!(!peeker.peek().unwrap().unwrap().truncated);
         assert!(peeker.peek().unwrap().unwrap().truncated);
-        assert!(peeker.peek().unwrap().is_none());
-        peeker.consume().unwrap();
-        assert_eq!(batch(&mut peeker), [b"after".to_vec()]);
+        assert!(peeker.is_stuck() && peeker.peek().unwrap().is_none());
+        consumer.consume(&[false, false]).unwrap();
+        peeker.restart().unwrap();
+        assert_eq!(look(&mut peeker).0, [b"after".to_vec()]);
     }
 
     #[test]
     fn the_kernel_names_the_sender() {
-        let (tx, mut peeker) = pair();
+        let (tx, mut peeker, _) = pair();
         let before = SystemTime::now();
         tx.send(b"x").unwrap();
-        peeker.begin().unwrap();
         let arrival = peeker.peek().unwrap().unwrap().arrival;
         let sender = arrival.sender.unwrap();
         assert_eq!(sender.uid, rustix::process::getuid().as_raw());

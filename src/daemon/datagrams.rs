@@ -18,6 +18,8 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -47,9 +49,16 @@ pub(super) fn read(
 ) -> io::Result<()> {
     let wakeups = wakeups(&socket, leave)?;
     let (batches, queue) = channel();
-    let consumer = socket.consumer();
-    let committing = thread("commit", move || commit_all(&queue, &committer, &consumer))?;
+    let under_way = Arc::new(AtomicUsize::new(0));
+    let committing = {
+        let (consumer, under_way) = (socket.consumer(), under_way.clone());
+        thread("commit", move || {
+            commit_all(&queue, &committer, &consumer, &under_way)
+        })?
+    };
     let mut reader = Reader {
+        consumer: socket.consumer(),
+        under_way,
         socket: &mut socket,
         intake,
         batches,
@@ -103,6 +112,9 @@ fn raised(wakeups: &OwnedFd, more: bool) -> io::Result<bool> {
 
 struct Reader<'a> {
     socket: &'a mut Peeker,
+    consumer: Consumer,
+    /// Batches that are not consumed yet.
+    under_way: Arc<AtomicUsize>,
     intake: &'a mut Intake,
     batches: Sender<Batch>,
 }
@@ -147,6 +159,10 @@ impl Reader<'_> {
         done: Option<Sender<io::Result<()>>>,
     ) -> io::Result<()> {
         let rows = self.intake.owed();
+        if rows.is_empty() && done.is_none() && self.under_way.load(Ordering::Acquire) == 0 {
+            return self.consumer.consume(&datagrams); // all done at once: nothing to commit
+        }
+        self.under_way.fetch_add(1, Ordering::AcqRel);
         let batch = Batch {
             rows,
             datagrams,
@@ -172,19 +188,23 @@ fn commit_all(
     queue: &Receiver<Batch>,
     committer: &Committer,
     consumer: &Consumer,
+    under_way: &AtomicUsize,
 ) -> io::Result<()> {
     while let Ok(first) = queue.recv() {
         // What has come meanwhile goes into the same transaction.
+        let mut count = 1;
         let mut rows = first.rows;
         let mut datagrams = first.datagrams;
         let mut waiting: Vec<_> = first.done.into_iter().collect();
         for next in queue.try_iter() {
+            count += 1;
             rows.extend(next.rows);
             datagrams.extend(next.datagrams);
             waiting.extend(next.done);
         }
         committer.commit(&rows);
         consumer.consume(&datagrams)?;
+        under_way.fetch_sub(count, Ordering::AcqRel);
         for done in waiting {
             let _ = done.send(Ok(())); // nobody waits any more: no harm
         }

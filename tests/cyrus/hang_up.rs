@@ -8,6 +8,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const HANG_UPS: usize = 20;
+/// Master forks workers of a dlist service at any time, and whoever is just being executed dies of a hang-up, in every program.
+/// What must not be is that master has enough of it ("too many failures"), and any other end.
+const DIED_BEFORE_MAIN: [&str; 2] = [
+    "signaled to death by signal 1 (Hangup)",
+    "in READY state: terminated abnormally",
+];
+
+fn forgiven(form: Form) -> &'static [&'static str] {
+    match form {
+        Form::Datagram => &[],
+        Form::Dlist => &DIED_BEFORE_MAIN,
+    }
+}
+
 /// At least so many notifications of the flood are sent around each.
 const FLOOD: usize = 30;
 /// How long all that is owed may take at the end.
@@ -87,19 +101,24 @@ fn watch(server: &Server, stop: &AtomicBool) -> usize {
 }
 
 /// The processes that read the socket, in the order in which they did: the reader itself writes the record of a `log`
-/// notification. One that comes back has read while another did.
+/// notification, and those were sent one after the other. One that comes back has read while another did.
+/// The order of the records says nothing: the last ones of a process that ends come late.
 fn reading_in_turn(server: &Server) -> Vec<u32> {
-    let mut turns: Vec<u32> = Vec::new();
-    for record in server
-        .log
-        .records()
+    let number = |text: &[u8]| -> Option<usize> {
+        let text = String::from_utf8_lossy(text).into_owned();
+        text.strip_prefix("FLOOD, , , ,  \"number ")?
+            .split_once(';')?
+            .0
+            .parse()
+            .ok()
+    };
+    let records = server.log.records();
+    let by_number: BTreeMap<usize, u32> = records
         .iter()
-        .filter(|record| record.text.starts_with(b"FLOOD, "))
-    {
-        if turns.last() != Some(&record.pid) {
-            turns.push(record.pid);
-        }
-    }
+        .filter_map(|record| Some((number(&record.text)?, record.pid)))
+        .collect();
+    let mut turns: Vec<u32> = by_number.into_values().collect();
+    turns.dedup();
     turns
 }
 
@@ -243,7 +262,7 @@ fn loses_nothing(form: Form, prefork: u32, processes: usize) {
         assert_eq!(most, 1, "never two of a datagram service");
     }
     server.stop();
-    server.assert_master_content(&[]);
+    server.assert_master_content(forgiven(form));
 }
 
 /// Stops the load also when the test fails; else the scope would wait for ever.
@@ -296,7 +315,7 @@ fn in_pairs(form: Form) {
     }
     server.sendmail.wait_count(2 * HANG_UPS);
     server.stop();
-    server.assert_master_content(&[]);
+    server.assert_master_content(forgiven(form));
 }
 
 #[test]

@@ -71,12 +71,16 @@ impl Server {
 
     /// Tells master to shut down, and waits for its end.
     pub(super) fn stop(&mut self) {
+        // What is sent after notifyd has ended makes master spin in its shutdown, and calalarmd may be at it. Besides, a
+        // signal that comes just before its sleep it hears only after it.
+        let calalarmds = self
+            .processes()
+            .into_iter()
+            .filter(|(_, name)| name == "calalarmd");
+        let calalarmds: Vec<u32> = calalarmds.map(|(pid, _)| pid).collect();
+        calalarmds.iter().for_each(|pid| kill(*pid, Signal::STOP));
         self.signal(Signal::TERM);
-        // A signal that comes just before its sleep it hears only after it.
-        self.processes()
-            .iter()
-            .filter(|(_, name)| name == "calalarmd")
-            .for_each(|(pid, _)| kill(*pid, Signal::KILL));
+        calalarmds.iter().for_each(|pid| kill(*pid, Signal::KILL));
         wait_for("master's end", LIMIT, || {
             self.master.try_wait().expect("wait")
         });

@@ -11,7 +11,7 @@ use super::commit::Committer;
 use super::intake::Intake;
 use crate::spool::NewRow;
 use crate::system::cancel::Cancel;
-use crate::system::socket::{Consumer, Peeker};
+use crate::system::peek::{Consumer, Peeker};
 use crate::system::thread;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -27,6 +27,12 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 64;
 /// How long the socket is emptied at most when leaving.
 const LAST_READ: Duration = Duration::from_secs(1);
+/// How long nothing must have come before we leave.
+const QUIET: Duration = Duration::from_millis(100);
+/// Wake-up: something has arrived.
+const ARRIVAL: u64 = 0;
+/// Wake-up: we are to leave.
+const LEAVE: u64 = 1;
 
 /// What was peeked at since the last batch.
 struct Batch {
@@ -63,18 +69,20 @@ pub(super) fn read(
         intake,
         batches,
     };
-    let mut more = true;
-    while !raised(&wakeups, more)? {
-        more = reader.read_batch()?;
+    let mut count = BATCH;
+    while !wait(&wakeups, (count == BATCH).then_some(Duration::ZERO))? {
+        count = reader.read_batch()?;
     }
-    // Cyrus' master spins in its shutdown when datagrams are left in the socket.
+    // Cyrus' master spins in its shutdown when datagrams are left in the socket, so wait for those who still send.
+    epoll::delete(&wakeups, leave)?;
     let end = Instant::now() + LAST_READ;
-    loop {
-        let more = reader.read_batch()?;
-        reader.wait_until_consumed()?;
-        if !more || Instant::now() >= end {
-            break;
+    let mut quiet = Instant::now() + QUIET;
+    while Instant::now() < quiet.min(end) {
+        if reader.read_batch()? > 0 {
+            quiet = Instant::now() + QUIET;
         }
+        reader.wait_until_consumed()?;
+        wait(&wakeups, Some(QUIET / 4))?;
     }
     drop(reader);
     committing
@@ -88,23 +96,22 @@ fn wakeups(socket: &Peeker, leave: &Cancel) -> io::Result<OwnedFd> {
     epoll::add(
         &wakeups,
         socket,
-        EventData::new_u64(0),
+        EventData::new_u64(ARRIVAL),
         EventFlags::IN | EventFlags::ET,
     )?;
-    epoll::add(&wakeups, leave, EventData::new_u64(1), EventFlags::IN)?;
+    epoll::add(&wakeups, leave, EventData::new_u64(LEAVE), EventFlags::IN)?;
     Ok(wakeups)
 }
 
-/// Waits for the next wake-up, or only looks when there is `more` to do; whether it is time to leave.
-fn raised(wakeups: &OwnedFd, more: bool) -> io::Result<bool> {
+/// Waits for the next wake-up, at most `limit`; whether it is time to leave.
+fn wait(wakeups: &OwnedFd, limit: Option<Duration>) -> io::Result<bool> {
     let mut events = Vec::with_capacity(2);
-    let at_once = Timespec::default();
-    match epoll::wait(
-        wakeups,
-        spare_capacity(&mut events),
-        more.then_some(&at_once),
-    ) {
-        Ok(_) => Ok(events.iter().any(|event| event.data.u64() == 1)),
+    let limit = limit
+        .map(Timespec::try_from)
+        .transpose()
+        .map_err(io::Error::other)?;
+    match epoll::wait(wakeups, spare_capacity(&mut events), limit.as_ref()) {
+        Ok(_) => Ok(events.iter().any(|event| event.data.u64() == LEAVE)),
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
     }
@@ -120,19 +127,19 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Takes what is queued and not yet seen; whether there may be more.
-    fn read_batch(&mut self) -> io::Result<bool> {
+    /// Takes what is queued and not yet seen; how much that was, [`BATCH`] when there may be more.
+    fn read_batch(&mut self) -> io::Result<usize> {
         let datagrams = self.peek_batch()?;
-        let full = datagrams.len() == BATCH;
-        if !datagrams.is_empty() {
+        let count = datagrams.len();
+        if count > 0 {
             self.send(datagrams, None)?;
         }
         if self.socket.is_stuck() {
             self.wait_until_consumed()?;
             self.socket.restart()?;
-            return Ok(true);
+            return Ok(BATCH);
         }
-        Ok(full)
+        Ok(count)
     }
 
     fn peek_batch(&mut self) -> io::Result<Vec<bool>> {

@@ -16,6 +16,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -140,9 +141,22 @@ impl Intake {
         }
     }
 
-    /// Takes one notification: does it now, or puts it into the batch.
+    /// Takes one notification: does it now, or owes it.
     pub fn take(&mut self, notification: Notification, arrival: Arrival) {
         self.counts.received += 1;
+        // A bug that one notification brings out costs that one; else it would end each process that finds it in the queue.
+        let taken = catch_unwind(AssertUnwindSafe(|| self.handle(notification, arrival)));
+        if taken.is_err() {
+            self.counts.malformed += 1;
+            let text = format_args!(
+                "internal error: a notification is dropped ({})",
+                from(arrival)
+            );
+            self.warn(b"internal", BAD, text);
+        }
+    }
+
+    fn handle(&mut self, notification: Notification, arrival: Arrival) {
         let wiring = self.wired.get();
         match route(&notification, wiring.default) {
             Route::Unknown => self.unknown(&notification, arrival),

@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const MAX_CONNECTIONS: usize = 256;
 /// How long a client may take for all it has to say.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same when others wait for their turn.
+const IMPATIENCE: Duration = Duration::from_secs(2);
 /// How long connections are still served when leaving.
 const LAST_READ: Duration = Duration::from_secs(1);
 
@@ -42,8 +44,10 @@ pub(super) fn serve(
         if end.is_some_and(|end| connections.is_empty() || Instant::now() >= end) {
             return Ok(());
         }
-        let accepting = end.is_none() && connections.len() < MAX_CONNECTIONS;
-        let ready = wait(listener, leave, &connections, accepting, end)?;
+        let full = connections.len() >= MAX_CONNECTIONS;
+        let patience = if full { IMPATIENCE } else { PATIENCE };
+        let accepting = end.is_none() && !full;
+        let ready = wait(listener, leave, &connections, accepting, patience, end)?;
         if ready.leave && end.is_none() {
             end = Some(Instant::now() + LAST_READ);
         }
@@ -51,7 +55,7 @@ pub(super) fn serve(
             connections[place].read(intake);
         }
         let kept = committer.commit(&intake.owed());
-        connections.retain_mut(|connection| !connection.finish(kept, intake));
+        connections.retain_mut(|connection| !connection.finish(kept, patience, intake));
         if ready.listener {
             accept_all(listener, &mut connections, intake, &mut accepted)?;
         }
@@ -69,6 +73,7 @@ fn wait(
     leave: &Cancel,
     connections: &[Connection],
     accepting: bool,
+    patience: Duration,
     end: Option<Instant>,
 ) -> io::Result<Ready> {
     let mut fds = vec![
@@ -96,7 +101,7 @@ fn wait(
     );
     let first = connections
         .iter()
-        .map(|connection| connection.deadline)
+        .map(|connection| connection.since + patience)
         .chain(end)
         .min();
     let left = first.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -141,10 +146,9 @@ fn accept_all(
             sender: socket::peer(&socket).ok(),
             sent: Sent::Waits,
         };
-        let mut connection = Connection::new(socket, arrival);
+        let connection = Connection::new(socket, arrival);
         if !intake.allows(arrival) {
-            connection.state = State::Answered("sender not allowed".into());
-            connection.finish(Kept::Disk, intake);
+            connection.answer(&dlist::no("sender not allowed"));
             continue;
         }
         connections.push(connection);
@@ -167,7 +171,7 @@ struct Connection {
     socket: OwnedFd,
     arrival: Arrival,
     state: State,
-    deadline: Instant,
+    since: Instant,
 }
 
 impl Connection {
@@ -177,7 +181,7 @@ impl Connection {
             socket,
             arrival,
             state,
-            deadline: Instant::now() + PATIENCE,
+            since: Instant::now(),
         }
     }
 
@@ -221,11 +225,12 @@ impl Connection {
     }
 
     /// Answers when there is something to answer; true when the connection is done with.
-    fn finish(&mut self, kept: Kept, intake: &mut Intake) -> bool {
+    fn finish(&mut self, kept: Kept, patience: Duration, intake: &mut Intake) -> bool {
         match &self.state {
-            State::Reading(_) if Instant::now() >= self.deadline => {
-                intake.malformed(&"the list was not complete in time", self.arrival);
-                self.answer(&dlist::no("timed out"));
+            State::Reading(_) if self.since.elapsed() >= patience => {
+                let why = "the list was not complete in time";
+                intake.malformed(&why, self.arrival);
+                self.answer(&dlist::no(why));
                 true
             }
             State::Reading(_) => false,

@@ -7,6 +7,10 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+#[path = "common/retry.rs"]
+mod retry;
+
+use retry::retry;
 mod common;
 mod stage;
 
@@ -44,7 +48,7 @@ fn connect(n: &Notifyd) -> UnixStream {
 fn answer(mut stream: &UnixStream) -> Vec<u8> {
     let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
-        match stream.read(&mut buffer) {
+        match retry(|| stream.read(&mut buffer)) {
             Ok(0) => return all,
             Ok(n) => all.extend_from_slice(&buffer[..n]),
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return all,

@@ -7,6 +7,8 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+#[path = "../common/retry.rs"]
+mod retry;
 #[path = "../stage/mod.rs"]
 mod stage;
 

@@ -1,6 +1,7 @@
 //! Started by systemd: its socket, and telling it how we are (`sd_listen_fds(3)`, `sd_notify(3)`).
 
 use super::daemon::{Alone, mail};
+use super::retry::retry;
 use super::stage::{LIMIT, Signal};
 use std::fs;
 use std::io::{Read, Write};
@@ -76,7 +77,7 @@ fn two_sockets_are_refused() {
 /// What systemd would hear next.
 fn heard(manager: &UnixDatagram) -> String {
     let mut buffer = [0; 4096];
-    let length = manager.recv(&mut buffer).unwrap();
+    let length = retry(|| manager.recv(&mut buffer)).unwrap();
     String::from_utf8(buffer[..length].to_vec()).unwrap()
 }
 

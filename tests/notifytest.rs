@@ -5,6 +5,10 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+#[path = "common/retry.rs"]
+mod retry;
+
+use retry::retry;
 mod stage;
 
 use cyrus_notifyd::wire::{Notification, datagram, dlist};
@@ -78,7 +82,7 @@ fn a_datagram() {
     let mut buffer = vec![0; 70_000];
     let mut received = |args: &[&str]| {
         assert_silent_success(&notifytest(path.to_str().unwrap(), args));
-        let length = socket.recv(&mut buffer).unwrap();
+        let length = retry(|| socket.recv(&mut buffer)).unwrap();
         buffer[..length].to_vec()
     };
     assert_eq!(received(ARGS), datagram::encode(&wanted()));
@@ -113,7 +117,7 @@ fn serve_once(path: &Path, answer: &'static [u8]) -> JoinHandle<Notification> {
                 Err(dlist::Error::Incomplete) => {}
                 Err(error) => panic!("{error}"),
             }
-            let read = stream.read(&mut buffer).unwrap();
+            let read = retry(|| stream.read(&mut buffer)).unwrap();
             assert_ne!(read, 0, "closed early: {asked:?}");
             asked.extend_from_slice(&buffer[..read]);
         }

@@ -2,12 +2,16 @@
 //! their own, and what the method says when there is no host manager or a strange one.
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/retry.rs"]
+mod retry;
+
 use cyrus_notifyd::config::Settings;
 use cyrus_notifyd::method::{self, Context, Delivery, Outcome};
 use cyrus_notifyd::system::cancel::Cancel;
 use cyrus_notifyd::system::syslog::{Identity, Syslog};
 use cyrus_notifyd::wire::Notification;
 use cyrus_notifyd::wire::zephyr::{Kind, Notice, Packet, Status, Uid, question};
+use retry::retry;
 use std::fs::{self, File};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -161,7 +165,7 @@ fn manager_status() -> Option<Status> {
         .unwrap();
     let mut buffer = [0; 1024];
     socket.send(&packets[0]).ok()?;
-    let len = socket.recv(&mut buffer).ok()?;
+    let len = retry(|| socket.recv(&mut buffer)).ok()?;
     Status::decode(&Packet::decode(&buffer[..len])?.notice.body)
 }
 
@@ -194,7 +198,7 @@ fn deliver(notification: Notification, cancel: &Cancel) -> Outcome {
         id: 1,
         received: SystemTime::now(),
         notification,
-        message_file: None,
+        message_file: PathBuf::new(),
     };
     let nobody = Identity {
         ident: "notify".into(),
@@ -302,7 +306,7 @@ fn strange_manager(answers: Vec<Vec<u8>>) -> std::thread::JoinHandle<Vec<Notice>
         let (mut notices, mut buffer) = (Vec::new(), [0; 2000]);
         for body in answers {
             loop {
-                let (len, from) = socket.recv_from(&mut buffer).unwrap();
+                let (len, from) = retry(|| socket.recv_from(&mut buffer)).unwrap();
                 let mut packet = Packet::decode(&buffer[..len]).unwrap();
                 assert_eq!(packet.port, from.port());
                 if packet.notice.kind != Kind::STAT {

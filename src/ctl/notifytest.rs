@@ -6,7 +6,7 @@
 //! stock daemon, ours, and any other that Cyrus can send to.
 //!
 //! What can go wrong: no socket, nobody behind it, a daemon that does not read (we give up after
-//! [`PATIENCE`] where stock waits for ever), and for dlist any answer but `OK`. Each has a message of its own. A
+//! half a minute where stock waits for ever), and for dlist any answer but `OK`. Each has a message of its own. A
 //! datagram has no answer: that it was sent says only that the kernel keeps it for the daemon.
 
 use super::Streams;

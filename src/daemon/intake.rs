@@ -1,14 +1,14 @@
 //! What comes in: from bytes to deliveries in the spool. The common part of both wire forms; how the bytes
-//! are read is in [`super::datagrams`] and [`super::streams`].
+//! are read is in `datagrams.rs` and `streams.rs`.
 
-use super::dispatch::Waker;
+use super::commit::Wired;
 use super::instances::Instances;
 use super::route::{Route, route};
 use super::throttle::{Throttle, and_more};
 use crate::method::{Delivery, Kind, METHODS, Outcome};
-use crate::spool::{self, Kept, NewRow, Spool, files};
+use crate::spool::{self, NewRow, Spool, files};
 use crate::system::cancel::Cancel;
-use crate::system::socket::Sender;
+use crate::system::socket::{Arrival, Sent};
 use crate::system::syslog::printable;
 use crate::wire::{Notification, datagram};
 use log::{debug, warn};
@@ -16,9 +16,9 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How many lines a minute bad input of one sort may cost: each has its line, a flood has not.
@@ -27,17 +27,6 @@ const BAD: u32 = 100;
 /// How long after the start a datagram may come from nobody knows whom: who was blocked in `sendto(2)` on a full
 /// queue when we asked the kernel for names gets through then.
 const NAMELESS: Duration = Duration::from_secs(10);
-
-/// What a change of configuration changes for the intake.
-#[derive(Clone)]
-pub struct Wiring {
-    /// The methods, for those that are done at once.
-    pub instances: Arc<Instances>,
-    /// The method for notifications that name none.
-    pub default: &'static Kind,
-    /// Who delivers the rest.
-    pub waker: Waker,
-}
 
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,15 +53,13 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Takes notifications and collects deliveries until they are committed.
+/// Takes notifications; collects the deliveries that they lead to.
 pub struct Intake {
     spool: Arc<Spool>,
-    wiring: Wiring,
-    /// Where a new wiring comes from.
-    rewired: Receiver<Wiring>,
+    wired: Wired,
     uid: u32,
     started: Instant,
-    batch: Vec<NewRow>,
+    owed: Vec<NewRow>,
     throttle: Throttle,
     /// Never raised: what is done at once does not wait.
     never: Cancel,
@@ -80,18 +67,17 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// An intake into `spool`. A new wiring that comes through `rewired` is taken after the next batch.
+    /// An intake for `spool`.
     ///
     /// # Errors
     /// When the system has no descriptor left.
-    pub fn new(spool: Arc<Spool>, wiring: Wiring, rewired: Receiver<Wiring>) -> io::Result<Intake> {
+    pub fn new(spool: Arc<Spool>, wired: Wired) -> io::Result<Intake> {
         Ok(Intake {
             spool,
-            wiring,
-            rewired,
+            wired,
             uid: rustix::process::geteuid().as_raw(),
             started: Instant::now(),
-            batch: Vec::new(),
+            owed: Vec::new(),
             throttle: Throttle::default(),
             never: Cancel::new()?,
             counts: Counts::default(),
@@ -105,8 +91,8 @@ impl Intake {
 
     /// Whether `sender` may send: root, our own user, and for a while at the start whoever called
     /// `sendto(2)` before the kernel was asked to note who it is.
-    pub fn allows(&mut self, sender: Option<Sender>) -> bool {
-        let allowed = match sender {
+    pub fn allows(&mut self, arrival: Arrival) -> bool {
+        let allowed = match arrival.sender {
             Some(sender) => sender.uid == 0 || sender.uid == self.uid,
             None => self.started.elapsed() < NAMELESS,
         };
@@ -115,7 +101,7 @@ impl Intake {
             self.counts.refused += 1;
             let text = format_args!(
                 "notification refused: {} is neither root nor our own user",
-                from(sender)
+                from(arrival)
             );
             self.warn(b"refused", BAD, text);
         }
@@ -123,7 +109,7 @@ impl Intake {
     }
 
     /// Takes a datagram that was longer than we read: it is not whole, so nothing can be done with it.
-    pub fn truncated(&mut self, sender: Option<Sender>) {
+    pub fn truncated(&mut self, arrival: Arrival) {
         self.counts.received += 1;
         self.counts.truncated += 1;
         self.warn(
@@ -131,54 +117,72 @@ impl Intake {
             BAD,
             format_args!(
                 "notification dropped: longer than 65536 bytes ({})",
-                from(sender)
+                from(arrival)
             ),
         );
     }
 
     /// Takes something that is no notification.
-    pub fn malformed(&mut self, why: &dyn fmt::Display, sender: Option<Sender>) {
+    pub fn malformed(&mut self, why: &dyn fmt::Display, arrival: Arrival) {
         self.counts.received += 1;
         self.counts.malformed += 1;
         self.warn(
             b"malformed",
             BAD,
-            format_args!("malformed notify request: {why} ({})", from(sender)),
+            format_args!("malformed notify request: {why} ({})", from(arrival)),
         );
     }
 
     /// Takes one datagram.
-    pub fn datagram(&mut self, bytes: &[u8], sender: Option<Sender>) {
+    pub fn datagram(&mut self, bytes: &[u8], arrival: Arrival) {
         match datagram::decode(bytes) {
-            Ok(notification) => self.take(notification, sender),
-            Err(error) => self.malformed(&error, sender),
+            Ok(notification) => self.take(notification, arrival),
+            Err(error) => self.malformed(&error, arrival),
         }
     }
 
-    /// Takes one notification: does it now, or puts it into the batch.
-    pub fn take(&mut self, notification: Notification, sender: Option<Sender>) {
+    /// Takes one notification: does it now, or owes it.
+    pub fn take(&mut self, notification: Notification, arrival: Arrival) {
         self.counts.received += 1;
-        match route(&notification, self.wiring.default) {
-            Route::Unknown => self.unknown(&notification, sender),
+        // A bug that one notification brings out costs that one; else it would end each process that finds it in the queue.
+        let taken = catch_unwind(AssertUnwindSafe(|| self.handle(notification, arrival)));
+        if taken.is_err() {
+            self.counts.malformed += 1;
+            let text = format_args!(
+                "internal error: a notification is dropped ({})",
+                from(arrival)
+            );
+            self.warn(b"internal", BAD, text);
+        }
+    }
+
+    fn handle(&mut self, notification: Notification, arrival: Arrival) {
+        let wiring = self.wired.get();
+        match route(&notification, wiring.default) {
+            Route::Unknown => self.unknown(&notification, arrival),
             Route::Method(place) if METHODS[place].immediate => {
-                self.now(place, notification, sender)
+                self.now(&wiring.instances, place, notification, arrival)
             }
-            Route::Method(place) => self.owe(&METHODS[place], &notification, sender),
+            Route::Method(place) => self.owe(&METHODS[place], &notification, arrival),
         }
     }
 
     /// Does it at once, or owes it after all when that is not possible now.
-    fn now(&mut self, place: usize, notification: Notification, sender: Option<Sender>) {
+    fn now(
+        &mut self,
+        instances: &Instances,
+        place: usize,
+        notification: Notification,
+        arrival: Arrival,
+    ) {
         let kind = &METHODS[place];
         let delivery = Delivery {
             id: 0,
             received: SystemTime::now(),
             notification,
-            message_file: None,
+            message_file: PathBuf::new(),
         };
-        match self
-            .wiring
-            .instances
+        match instances
             .get(place)
             .deliver(&delivery, kind.timeout, &self.never)
         {
@@ -189,7 +193,7 @@ impl Intake {
                     1,
                     format_args!("method {}: {why}; it is spooled", kind.name),
                 );
-                self.owe(kind, &delivery.notification, sender);
+                self.owe(kind, &delivery.notification, arrival);
             }
             Outcome::Permanent(why) => {
                 self.warn(
@@ -201,7 +205,7 @@ impl Intake {
         }
     }
 
-    fn unknown(&mut self, notification: &Notification, sender: Option<Sender>) {
+    fn unknown(&mut self, notification: &Notification, arrival: Arrival) {
         self.counts.unknown_method += 1;
         let name = &notification.method;
         let shown = printable(name, 100);
@@ -212,41 +216,43 @@ impl Intake {
             1,
             format_args!(
                 "no method '{shown}' (class {class}, {}): notification dropped",
-                from(sender)
+                from(arrival)
             ),
         );
     }
 
-    fn owe(&mut self, kind: &'static Kind, notification: &Notification, sender: Option<Sender>) {
+    fn owe(&mut self, kind: &'static Kind, notification: &Notification, arrival: Arrival) {
         let received = spool::now();
         let id = self.spool.new_id(received);
         let file = if kind.wants_message {
-            self.keep_message(id, notification)
+            self.keep_message(id, notification, arrival.sent)
         } else {
             None
         };
-        self.batch.push(NewRow {
+        self.owed.push(NewRow {
             id,
             method: kind.name.to_owned(),
             received,
-            uid: sender.map(|sender| sender.uid),
+            uid: arrival.sender.map(|sender| sender.uid),
             file,
             notification: datagram::encode(notification),
         });
     }
 
     /// Keeps the staged message, before lmtpd unlinks it; the name of ours.
-    fn keep_message(&mut self, id: i64, notification: &Notification) -> Option<String> {
+    fn keep_message(&mut self, id: i64, notification: &Notification, sent: Sent) -> Option<String> {
         let fname = notification
             .fname
             .as_deref()
             .filter(|fname| !fname.is_empty())?;
         let name = spool::id_text(id);
-        match files::keep(
-            self.spool.folder(),
-            Path::new(OsStr::from_bytes(fname)),
-            &name,
-        ) {
+        let sent = match sent {
+            Sent::Waits => None,
+            Sent::At(time) => Some(time),
+            Sent::Unknown => Some(SystemTime::UNIX_EPOCH),
+        };
+        let source = Path::new(OsStr::from_bytes(fname));
+        match files::keep(self.spool.folder(), source, &name, sent) {
             Ok(()) => return Some(name),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 debug!(
@@ -266,28 +272,9 @@ impl Intake {
         None
     }
 
-    /// Commits the batch to the spool. When this returns, what was taken is safe, or was counted as dropped.
-    pub fn commit(&mut self) -> Kept {
-        let kept = match self.batch.is_empty() {
-            true => Kept::Disk,
-            false => self.commit_batch(),
-        };
-        if let Ok(wiring) = self.rewired.try_recv() {
-            self.wiring = wiring;
-        }
-        kept
-    }
-
-    fn commit_batch(&mut self) -> Kept {
-        let kept = self.spool.commit(&self.batch);
-        if kept == Kept::Dropped {
-            for name in self.batch.iter().filter_map(|row| row.file.as_deref()) {
-                files::remove(self.spool.folder(), name);
-            }
-        }
-        self.batch.clear();
-        self.wiring.waker.wake();
-        kept
+    /// What was taken and is still owed: to be committed, in this order.
+    pub fn owed(&mut self) -> Vec<NewRow> {
+        std::mem::take(&mut self.owed)
     }
 
     fn warn(&mut self, key: &[u8], most: u32, text: fmt::Arguments<'_>) {
@@ -297,6 +284,8 @@ impl Intake {
     }
 }
 
-fn from(sender: Option<Sender>) -> String {
-    sender.map_or_else(|| "sender unknown".to_owned(), |sender| sender.to_string())
+fn from(arrival: Arrival) -> String {
+    arrival
+        .sender
+        .map_or_else(|| "sender unknown".to_owned(), |sender| sender.to_string())
 }

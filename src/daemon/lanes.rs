@@ -1,7 +1,7 @@
 //! The lanes of the dispatcher: for each method a queue of claimed deliveries and as many threads as it has permits.
 
 use crate::method::{Delivery, Kind, Method, Outcome};
-use crate::spool::{Row, files};
+use crate::spool::{Row, files, id_text};
 use crate::system::{cancel::Cancel, thread};
 use crate::wire::datagram;
 use std::io;
@@ -114,11 +114,7 @@ impl Worker {
                     id: row.kept.id,
                     received: UNIX_EPOCH + Duration::from_micros(row.kept.received.unsigned_abs()),
                     notification,
-                    message_file: row
-                        .kept
-                        .file
-                        .as_ref()
-                        .map(|name| files::path(&self.folder, name)),
+                    message_file: self.message_file(row),
                 };
                 self.method
                     .deliver(&delivery, self.kind.timeout, &self.cancel)
@@ -127,5 +123,15 @@ impl Worker {
                 Outcome::Permanent(format!("the spooled notification is damaged: {error}"))
             }
         }
+    }
+
+    /// Where the kept message is, or would be.
+    fn message_file(&self, row: &Row) -> PathBuf {
+        let name = row
+            .kept
+            .file
+            .clone()
+            .unwrap_or_else(|| id_text(row.kept.id));
+        files::path(&self.folder, &name)
     }
 }

@@ -1,12 +1,13 @@
 //! The running service: built, run, handed over.
 //!
-//! Threads: the main one waits for [`Control`]; `intake` reads the socket; `dispatch` decides about
+//! Threads: the main one waits for what it is told (`service.rs`); `intake` reads the socket, `commit` makes safe what it read; `dispatch` decides about
 //! deliveries, which run on threads of their lanes; `spool` keeps house; `syslog` and `signals`.
 //!
 //! Under Cyrus' master, SIGHUP means that a fresh process shall take over. We go on reading until
 //! the attempts under way have ended, then stop reading and exit: the gap between the two readers is
 //! what a sender can feel. Standing alone, SIGHUP reads the configuration again.
 
+pub mod commit;
 mod datagrams;
 pub mod dispatch;
 pub mod instances;
@@ -20,6 +21,7 @@ mod streams;
 mod throttle;
 
 use crate::config::{Context, Settings};
+use crate::system::signal::{self, Caught};
 use crate::system::syslog::{DEV_LOG, Identity, Syslog};
 use crate::system::{systemd, user};
 use log::{error, warn};
@@ -58,6 +60,7 @@ enum Standing {
 
 /// Runs `notifyd` with `arguments` (without the program's name) until it is told to end; the exit code.
 pub fn main(arguments: &[OsString]) -> u8 {
+    let signals = signal::catch();
     let context = Context {
         lenient: true,
         ..Context::from_env()
@@ -80,7 +83,7 @@ pub fn main(arguments: &[OsString]) -> u8 {
     syslog.install();
     // Somebody at a terminal wants to see what happens; master's and systemd's services have none.
     syslog.set_stderr(standing == Standing::Alone && rustix::termios::isatty(io::stderr()));
-    let code = match run(arguments, &context, standing, &syslog) {
+    let code = match run(arguments, &context, standing, &syslog, signals) {
         Ok(()) => 0,
         Err(Fatal(message, code)) => {
             error!("Fatal error: {message}");
@@ -102,6 +105,7 @@ fn run(
     context: &Context,
     standing: Standing,
     syslog: &Arc<Syslog>,
+    signals: io::Result<Caught>,
 ) -> Result<(), Fatal> {
     let options = options::parse(arguments).map_err(|message| Fatal(message, exit::USAGE))?;
     if options.help || options.version {
@@ -122,7 +126,7 @@ fn run(
     let group = settings.cyrus_group.as_deref().map(text);
     user::become_user(&text(&settings.cyrus_user), group.as_deref())?;
     rustix::process::umask(Mode::from_raw_mode(settings.umask));
-    let service = service::Service::start(&settings, default, standing, syslog)?;
+    let service = service::Service::start(&settings, default, standing, syslog, signals?)?;
     if let Some(service) = service {
         service.run(&mut || load(&options, context))?;
     }

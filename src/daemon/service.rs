@@ -1,8 +1,9 @@
 //! One running service: its parts, and how they are started, changed and ended.
 
+use super::commit::{Committer, Wired, Wiring};
 use super::dispatch::Dispatcher;
 use super::instances::Instances;
-use super::intake::{Intake, Wiring};
+use super::intake::Intake;
 use super::{Fatal, Standing, apply, datagrams, streams};
 use crate::config::{NotifySocket, Settings};
 use crate::method::{self, Kind};
@@ -10,8 +11,9 @@ use crate::spool::{Spool, sync};
 use crate::system::cancel::Cancel;
 use crate::system::lock::{self, Lock};
 use crate::system::master::{self, Master, State};
-use crate::system::signal::{self, Request};
-use crate::system::socket::{self, Peeker};
+use crate::system::peek::Peeker;
+use crate::system::signal::{Caught, Request};
+use crate::system::socket;
 use crate::system::syslog::Syslog;
 use crate::system::{systemd, thread};
 use log::{debug, error, info, warn};
@@ -69,7 +71,7 @@ pub(super) struct Service {
     spool: Arc<Spool>,
     default: &'static Kind,
     dispatcher: Dispatcher,
-    rewire: Sender<Wiring>,
+    wired: Wired,
     leave: Arc<Cancel>,
     phase: Phase,
     next: Option<Settings>,
@@ -91,11 +93,12 @@ impl Service {
         default: &'static Kind,
         standing: Standing,
         syslog: &Arc<Syslog>,
+        signals: Caught,
     ) -> Result<Option<Service>, Fatal> {
         let (sender, control) = channel();
-        let signals = sender.clone();
+        let to_us = sender.clone();
         // The channel lives as long as the process.
-        signal::watch(move |request| drop(signals.send(Control::Signal(request))))?;
+        signals.watch(move |request| drop(to_us.send(Control::Signal(request))))?;
         let listening = listen(settings, standing)?;
         let folder = settings.spool();
         let Turn::Ours(lock) = take_lock(&folder, &sender, &control)? else {
@@ -107,14 +110,13 @@ impl Service {
 
         let instances = Arc::new(Instances::build(&method::Context { settings, syslog }));
         let dispatcher = start_dispatcher(&spool, &instances, &sender)?;
-        let wiring = Wiring {
+        let wired = Wired::new(Wiring {
             instances,
             default,
             waker: dispatcher.waker(),
-        };
-        let (rewire, rewired) = channel();
+        });
         let leave = Arc::new(Cancel::new()?);
-        let intake = Intake::new(spool.clone(), wiring, rewired)?;
+        let intake = Intake::new(spool.clone(), wired.clone())?;
         info!(
             "started: {}, spool {}, default method {}",
             listening.what,
@@ -122,7 +124,8 @@ impl Service {
             default.name
         );
         let master = listening.master.clone();
-        start_intake(intake, listening, leave.clone(), sender.clone())?;
+        let committer = Committer::new(spool.clone(), wired.clone());
+        start_intake(intake, committer, listening, leave.clone(), sender.clone())?;
         if let Err(error) = systemd::notify("READY=1") {
             warn!("cannot tell systemd that we are ready: {error}");
         }
@@ -135,7 +138,7 @@ impl Service {
             spool,
             default,
             dispatcher,
-            rewire,
+            wired,
             leave,
             phase: Phase::Running,
             next: None,
@@ -227,7 +230,7 @@ impl Service {
             default: self.default,
             waker: self.dispatcher.waker(),
         };
-        let _ = self.rewire.send(wiring); // an intake that has ended says so by itself
+        self.wired.set(wiring);
         self.dispatcher.waker().wake();
         self.phase = Phase::Running;
         info!("SIGHUP: the configuration was read again");
@@ -323,6 +326,7 @@ type Reader = Box<dyn FnOnce(&mut Intake) -> io::Result<()> + Send>;
 
 fn start_intake(
     mut intake: Intake,
+    committer: Committer,
     listening: Listening,
     leave: Arc<Cancel>,
     sender: Sender<Control>,
@@ -339,10 +343,12 @@ fn start_intake(
         let peeker = Peeker::new(socket)?;
         tell(State::Unavailable);
         tell(State::Connection);
-        Box::new(move |intake| datagrams::read(peeker, intake, &leave))
+        Box::new(move |intake| datagrams::read(peeker, intake, committer, &leave))
     } else {
         Box::new(move |intake| {
-            streams::serve(&socket, intake, &leave, || tell(State::ConnectionMulti))
+            streams::serve(&socket, intake, &committer, &leave, || {
+                tell(State::ConnectionMulti)
+            })
         })
     };
     thread("intake", move || {

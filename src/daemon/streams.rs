@@ -3,10 +3,11 @@
 //! The client waits for its answer without any time limit, so each connection gets one: `OK` after the commit, `NO`
 //! for what is no notification or could not be kept. A client that says nothing is closed after a time.
 
+use super::commit::Committer;
 use super::intake::Intake;
 use crate::spool::Kept;
 use crate::system::cancel::Cancel;
-use crate::system::socket::{self, Sender};
+use crate::system::socket::{self, Arrival, Sent};
 use crate::wire::dlist::{self, Parser};
 use log::warn;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant};
 const MAX_CONNECTIONS: usize = 256;
 /// How long a client may take for all it has to say.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same when others wait for their turn.
+const IMPATIENCE: Duration = Duration::from_secs(2);
 /// How long connections are still served when leaving.
 const LAST_READ: Duration = Duration::from_secs(1);
 
@@ -30,6 +33,7 @@ const LAST_READ: Duration = Duration::from_secs(1);
 pub(super) fn serve(
     listener: &OwnedFd,
     intake: &mut Intake,
+    committer: &Committer,
     leave: &Cancel,
     mut accepted: impl FnMut(),
 ) -> io::Result<()> {
@@ -40,16 +44,18 @@ pub(super) fn serve(
         if end.is_some_and(|end| connections.is_empty() || Instant::now() >= end) {
             return Ok(());
         }
-        let accepting = end.is_none() && connections.len() < MAX_CONNECTIONS;
-        let ready = wait(listener, leave, &connections, accepting, end)?;
+        let full = connections.len() >= MAX_CONNECTIONS;
+        let patience = if full { IMPATIENCE } else { PATIENCE };
+        let accepting = end.is_none() && !full;
+        let ready = wait(listener, leave, &connections, accepting, patience, end)?;
         if ready.leave && end.is_none() {
             end = Some(Instant::now() + LAST_READ);
         }
         for place in ready.connections {
             connections[place].read(intake);
         }
-        let kept = intake.commit();
-        connections.retain_mut(|connection| !connection.finish(kept, intake));
+        let kept = committer.commit(&intake.owed());
+        connections.retain_mut(|connection| !connection.finish(kept, patience, intake));
         if ready.listener {
             accept_all(listener, &mut connections, intake, &mut accepted)?;
         }
@@ -67,6 +73,7 @@ fn wait(
     leave: &Cancel,
     connections: &[Connection],
     accepting: bool,
+    patience: Duration,
     end: Option<Instant>,
 ) -> io::Result<Ready> {
     let mut fds = vec![
@@ -94,7 +101,7 @@ fn wait(
     );
     let first = connections
         .iter()
-        .map(|connection| connection.deadline)
+        .map(|connection| connection.since + patience)
         .chain(end)
         .min();
     let left = first.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -135,11 +142,13 @@ fn accept_all(
             Err(error) => return Err(error.into()),
         };
         accepted();
-        let sender = socket::peer(&socket).ok();
-        let mut connection = Connection::new(socket, sender);
-        if !intake.allows(sender) {
-            connection.state = State::Answered("sender not allowed".into());
-            connection.finish(Kept::Disk, intake);
+        let arrival = Arrival {
+            sender: socket::peer(&socket).ok(),
+            sent: Sent::Waits,
+        };
+        let connection = Connection::new(socket, arrival);
+        if !intake.allows(arrival) {
+            connection.answer(&dlist::no("sender not allowed"));
             continue;
         }
         connections.push(connection);
@@ -160,19 +169,19 @@ enum State {
 
 struct Connection {
     socket: OwnedFd,
-    sender: Option<Sender>,
+    arrival: Arrival,
     state: State,
-    deadline: Instant,
+    since: Instant,
 }
 
 impl Connection {
-    fn new(socket: OwnedFd, sender: Option<Sender>) -> Connection {
+    fn new(socket: OwnedFd, arrival: Arrival) -> Connection {
         let state = State::Reading(Box::default());
         Connection {
             socket,
-            sender,
+            arrival,
             state,
-            deadline: Instant::now() + PATIENCE,
+            since: Instant::now(),
         }
     }
 
@@ -184,7 +193,7 @@ impl Connection {
                 Ok(0) => {
                     intake.malformed(
                         &"the connection was closed before the list was complete",
-                        self.sender,
+                        self.arrival,
                     );
                     self.state = State::Gone;
                     return;
@@ -204,11 +213,11 @@ impl Connection {
             };
             self.state = match parsed {
                 Ok(notification) => {
-                    intake.take(notification, self.sender);
+                    intake.take(notification, self.arrival);
                     State::Taken
                 }
                 Err(error) => {
-                    intake.malformed(&error, self.sender);
+                    intake.malformed(&error, self.arrival);
                     State::Answered(error.to_string())
                 }
             };
@@ -216,11 +225,12 @@ impl Connection {
     }
 
     /// Answers when there is something to answer; true when the connection is done with.
-    fn finish(&mut self, kept: Kept, intake: &mut Intake) -> bool {
+    fn finish(&mut self, kept: Kept, patience: Duration, intake: &mut Intake) -> bool {
         match &self.state {
-            State::Reading(_) if Instant::now() >= self.deadline => {
-                intake.malformed(&"the list was not complete in time", self.sender);
-                self.answer(&dlist::no("timed out"));
+            State::Reading(_) if self.since.elapsed() >= patience => {
+                let why = "the list was not complete in time";
+                intake.malformed(&why, self.arrival);
+                self.answer(&dlist::no(why));
                 true
             }
             State::Reading(_) => false,

@@ -1,15 +1,16 @@
 //! `external`: runs the program `notify_external` (Cyrus' `notifyd/notify_external.c`).
 //!
 //! `PROG -c CLASS -p PRIORITY -u USER -m MAILBOX -f FILE`, the message and a newline on its standard
-//! input. Without a file the arguments end after `-f`, as stock's do. Where the staged message was
-//! still there when the notification came, FILE is our own link to it, which stays until the
-//! delivery is done; lmtpd has long unlinked the original.
+//! input. Without a file the arguments end after `-f`, as stock's do. FILE is our own link to the staged
+//! message, which stays until the delivery is done. When lmtpd had unlinked the original before
+//! the notification was read, there is no file of that name; the original's is not passed then, because
+//! the next message of the same lmtpd may have it, which may be another user's.
 
 use super::{Delivery, Kind, Method, Outcome, program};
 use crate::system::cancel::Cancel;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -24,7 +25,11 @@ pub(super) const KIND: Kind = Kind {
     // Old scripts count on being run one after the other.
     permits: 1,
     timeout: Duration::from_secs(60),
-    build: |context| Box::new(External { program: context.settings.notify_external.clone() }),
+    build: |context| {
+        Box::new(External {
+            program: context.settings.notify_external.clone(),
+        })
+    },
 };
 
 struct External {
@@ -34,7 +39,9 @@ struct External {
 impl Method for External {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
         let Some(path) = &self.program else {
-            return Outcome::Temporary("no program: notify_external is not set in imapd.conf".into());
+            return Outcome::Temporary(
+                "no program: notify_external is not set in imapd.conf".into(),
+            );
         };
         let mut command = Command::new(path);
         command.args(arguments(delivery));
@@ -45,16 +52,36 @@ impl Method for External {
 
 fn arguments(delivery: &Delivery) -> Vec<OsString> {
     let n = &delivery.notification;
-    let fields = [("-c", &n.class), ("-p", &n.priority), ("-u", &n.user), ("-m", &n.mailbox)];
-    let mut arguments: Vec<OsString> =
-        fields.iter().flat_map(|(option, value)| [OsStr::new(option).into(), OsStr::from_bytes(value).into()]).collect();
+    let fields = [
+        ("-c", &n.class),
+        ("-p", &n.priority),
+        ("-u", &n.user),
+        ("-m", &n.mailbox),
+    ];
+    let mut arguments: Vec<OsString> = fields
+        .iter()
+        .flat_map(|(option, value)| [OsStr::new(option).into(), OsStr::from_bytes(value).into()])
+        .collect();
     arguments.push("-f".into());
-    match (&delivery.message_file, &n.fname) {
-        (Some(ours), _) => arguments.push(ours.into()),
-        (None, Some(theirs)) => arguments.push(OsStr::from_bytes(theirs).into()),
-        (None, None) => {}
+    if let Some(fname) = &n.fname {
+        let theirs = Path::new(OsStr::from_bytes(fname));
+        let ours = delivery.message_file.as_path();
+        let name = if ours.exists() || is_staged(theirs) {
+            ours
+        } else {
+            theirs
+        };
+        arguments.push(name.into());
     }
     arguments
+}
+
+/// Whether it is a name that lmtpd gives, and may give again: one in the folder `stage.` of a partition
+/// (`imap/append.c`).
+fn is_staged(path: &Path) -> bool {
+    path.parent()
+        .and_then(Path::file_name)
+        .is_some_and(|folder| folder == "stage.")
 }
 
 /// Old scripts return anything: only what they say on purpose makes us run them again.

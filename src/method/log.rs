@@ -17,7 +17,11 @@ pub(super) const KIND: Kind = Kind {
     wants_message: false,
     permits: 1,
     timeout: Duration::from_secs(5),
-    build: |context| Box::new(Log { syslog: context.syslog.clone() }),
+    build: |context| {
+        Box::new(Log {
+            syslog: context.syslog.clone(),
+        })
+    },
 };
 
 struct Log {
@@ -26,7 +30,10 @@ struct Log {
 
 impl Method for Log {
     fn deliver(&self, delivery: &Delivery, _: Duration, _: &Cancel) -> Outcome {
-        if self.syslog.record(syslog::INFO, &record(&delivery.notification)) {
+        if self
+            .syslog
+            .record(syslog::INFO, &record(&delivery.notification))
+        {
             Outcome::Delivered("handed to syslogd".into())
         } else {
             Outcome::Temporary("syslogd does not keep up".into())

@@ -56,7 +56,10 @@ impl Method for Mailto {
             return Outcome::Permanent("the address is too long for a header field".into());
         };
         let mut command = Command::new(&self.sendmail);
-        command.arg0("sendmail").args(["-i", "-f", "<>", "--"]).arg(OsStr::from_bytes(address));
+        command
+            .arg0("sendmail")
+            .args(["-i", "-f", "<>", "--"])
+            .arg(OsStr::from_bytes(address));
         program::run(command, &message.to_bytes(), limit, cancel, judge)
     }
 }
@@ -78,19 +81,29 @@ impl Mailto {
     /// The mail, or `None` when a field of it does not fit a line.
     fn message(&self, delivery: &Delivery, address: &[u8]) -> Option<Message> {
         let n = &delivery.notification;
-        let since = delivery.received.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let since = delivery
+            .received
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
         let unique = format!("<cmu-sieve-{}-{since}-0@", delivery.id);
         let id = [unique.as_bytes(), &self.servername, b">"].concat();
         let from = [b"Mail Sieve Subsystem <", self.postmaster.as_slice(), b">"].concat();
         let subject = [b"[", n.class.as_slice(), b"] New mail notification"].concat();
         let message = Message::new()
             .field(Header::structured("Message-ID", &id)?)
-            .field(Header::structured("Date", date(delivery.received).as_bytes())?)
+            .field(Header::structured(
+                "Date",
+                date(delivery.received).as_bytes(),
+            )?)
             .field(Header::structured("X-Sieve", SIEVE_VERSION)?)
             .field(Header::structured("From", &from)?)
             .field(Header::structured("To", &[b"<", address, b">"].concat())?)
             .field(Header::unstructured("Subject", &subject))
-            .field(Header::structured("Auto-Submitted", &self.auto_submitted(&n.user))?);
+            .field(Header::structured(
+                "Auto-Submitted",
+                &self.auto_submitted(&n.user),
+            )?);
         Some(message.text(&n.message))
     }
 
@@ -102,14 +115,20 @@ impl Mailto {
             true => owner.to_vec(),
             false => [owner, b"@", &self.domain].concat(),
         };
-        [b"auto-notified; owner-email=".as_slice(), &quoted_string(&address)].concat()
+        [
+            b"auto-notified; owner-email=".as_slice(),
+            &quoted_string(&address),
+        ]
+        .concat()
     }
 }
 
 /// RFC 5322 section 3.3, in local time, as Cyrus' `time_to_rfc5322` writes it.
 fn date(time: SystemTime) -> String {
     let timestamp = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-    Zoned::new(timestamp, TimeZone::system()).strftime("%a, %d %b %Y %H:%M:%S %z").to_string()
+    Zoned::new(timestamp, TimeZone::system())
+        .strftime("%a, %d %b %Y %H:%M:%S %z")
+        .to_string()
 }
 
 /// sysexits(3), as Postfix' `sys_exits.c` reads them: what may pass by itself is temporary.
@@ -138,11 +157,18 @@ mod tests {
     }
 
     fn delivery(notification: Notification) -> Delivery {
-        Delivery { id: 1234, received: UNIX_EPOCH + Duration::from_secs(1_795_370_292), notification, message_file: None }
+        Delivery {
+            id: 1234,
+            received: UNIX_EPOCH + Duration::from_secs(1_795_370_292),
+            notification,
+            message_file: PathBuf::new(),
+        }
     }
 
     fn render(notification: Notification, address: &str) -> String {
-        let message = mailto().message(&delivery(notification), address.as_bytes()).unwrap();
+        let message = mailto()
+            .message(&delivery(notification), address.as_bytes())
+            .unwrap();
         String::from_utf8(message.to_bytes()).unwrap()
     }
 
@@ -177,8 +203,14 @@ mod tests {
         };
         let text = render(notification, "bob@example.org");
         let header = text.split("\n\n").next().unwrap();
-        assert_eq!(header.lines().filter(|line| !line.starts_with(' ')).count(), 7, "{header}");
-        assert!(header.ends_with("Auto-Submitted: auto-notified; owner-email=\"postmaster@cyr.test\""));
+        assert_eq!(
+            header.lines().filter(|line| !line.starts_with(' ')).count(),
+            7,
+            "{header}"
+        );
+        assert!(
+            header.ends_with("Auto-Submitted: auto-notified; owner-email=\"postmaster@cyr.test\"")
+        );
     }
 
     #[test]

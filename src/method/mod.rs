@@ -22,9 +22,9 @@ pub struct Delivery {
     pub received: SystemTime,
     /// What Cyrus sent.
     pub notification: Notification,
-    /// Our own link to (or copy of) the staged message that `notification.fname` names, when
-    /// the method asked for it ([`Kind::wants_message`]) and it was still there.
-    pub message_file: Option<PathBuf>,
+    /// The path of our own link to (or copy of) the staged message that `notification.fname` names. There is
+    /// no such file when the method did not ask for it ([`Kind::wants_message`]) or it had gone already.
+    pub message_file: PathBuf,
 }
 
 /// How an attempt ended. The text says why, for the log and the operator: one line, no secrets.

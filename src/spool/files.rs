@@ -10,9 +10,12 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// The folder inside the spool's.
 const FILES: &str = "files";
+/// In less time than this no lmtpd ends a delivery, answers, and has received the next message: measured, it takes 3 ms.
+const NEXT_MESSAGE: Duration = Duration::from_millis(1);
 /// Largest message that is copied when it cannot be linked, in bytes.
 const MAX_COPY: u64 = 64 << 20;
 
@@ -37,18 +40,46 @@ pub fn path(folder: &Path, name: &str) -> PathBuf {
     folder.join(FILES).join(name)
 }
 
-/// Keeps the message at `source` under `name`.
+/// Keeps the message at `source` under `name`. `sent` is when a sender that did not wait named it: a file
+/// that may have been made after that is another message, of perhaps another user, and is not taken.
 ///
 /// # Errors
 /// `NotFound` when it has gone already, which is normal; else why it was not taken.
-pub fn keep(folder: &Path, source: &Path, name: &str) -> io::Result<()> {
-    let file = open_safely(source)?;
+pub fn keep(folder: &Path, source: &Path, name: &str, sent: Option<SystemTime>) -> io::Result<()> {
+    let file = File::from(open_safely(source)?);
+    if let Some(sent) = sent {
+        // A file system that does not know when a file was made leaves only what is sure.
+        let born = file.metadata()?.created().unwrap_or(sent);
+        if may_be_another(SystemTime::now(), sent, born, tick()) {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "another message may have its name",
+            ));
+        }
+    }
     let target = path(folder, name);
     let magic = format!("/proc/self/fd/{}", file.as_raw_fd());
     match fs::linkat(CWD, magic, CWD, &target, AtFlags::SYMLINK_FOLLOW) {
         Ok(()) => Ok(()),
-        Err(_) => copy(File::from(file), &target),
+        Err(_) => copy(file, &target),
     }
+}
+
+/// Whether a file found at `now` and made at `born` may be another one than that which was named at `sent`.
+///
+/// lmtpd names the staged messages of one session alike (process, second, number), so the name may belong
+/// to the next one already. File times are those of the last tick.
+fn may_be_another(now: SystemTime, sent: SystemTime, born: SystemTime, tick: Duration) -> bool {
+    let too_soon = now
+        .duration_since(sent)
+        .is_ok_and(|late| late < NEXT_MESSAGE);
+    !too_soon && born + tick > sent
+}
+
+/// How far file times may lag behind, which is the kernel's tick.
+fn tick() -> Duration {
+    let resolution = rustix::time::clock_getres(rustix::time::ClockId::RealtimeCoarse);
+    Duration::try_from(resolution).unwrap_or(Duration::from_millis(10))
 }
 
 fn open_safely(source: &Path) -> io::Result<OwnedFd> {
@@ -122,7 +153,7 @@ mod tests {
         let dir = spool();
         let (folder, source) = (dir.path().join("spool"), dir.path().join("staged"));
         std::fs::write(&source, "a message").unwrap();
-        keep(&folder, &source, "1").unwrap();
+        keep(&folder, &source, "1", None).unwrap();
         assert_eq!(
             std::fs::metadata(&source).unwrap().nlink(),
             2,
@@ -134,11 +165,50 @@ mod tests {
             "a message"
         );
         assert_eq!(
-            keep(&folder, &source, "2").unwrap_err().kind(),
+            keep(&folder, &source, "2", None).unwrap_err().kind(),
             io::ErrorKind::NotFound
         );
         remove(&folder, "1");
         assert!(!path(&folder, "1").exists());
+    }
+
+    #[test]
+    fn a_message_that_was_made_later_is_another_one() {
+        let dir = spool();
+        let (folder, source) = (dir.path().join("spool"), dir.path().join("staged"));
+        let before = SystemTime::now() - Duration::from_millis(20);
+        std::fs::write(&source, "a message").unwrap();
+        let late = keep(&folder, &source, "1", Some(before)).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::NotFound);
+        let unknown = keep(&folder, &source, "1", Some(SystemTime::UNIX_EPOCH)).unwrap_err();
+        assert_eq!(unknown.kind(), io::ErrorKind::NotFound);
+        keep(
+            &folder,
+            &source,
+            "1",
+            Some(SystemTime::now() + Duration::from_secs(1)),
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn what_is_sure_is_taken_and_what_is_not_is_left() {
+        let start = SystemTime::UNIX_EPOCH;
+        let at = |micros| start + Duration::from_micros(micros);
+        let tick = Duration::from_millis(4);
+        // (found, named, made): taken?
+        for (now, sent, born, taken) in [
+            (10_060, 10_000, 8_000, true),   // at once
+            (12_000, 10_000, 5_000, true),   // late, but made long before
+            (12_000, 10_000, 7_000, false),  // late, and the clock of files is too coarse to tell
+            (12_000, 10_000, 11_000, false), // made later
+        ] {
+            assert_eq!(
+                !may_be_another(at(now), at(sent), at(born), tick),
+                taken,
+                "{now} {sent} {born}"
+            );
+        }
     }
 
     #[test]
@@ -165,7 +235,7 @@ mod tests {
             Path::new("relative"),
             Path::new(""),
         ] {
-            assert!(keep(&folder, bad, "x").is_err(), "{bad:?}");
+            assert!(keep(&folder, bad, "x", None).is_err(), "{bad:?}");
         }
         assert_eq!(std::fs::read_dir(folder.join(FILES)).unwrap().count(), 0);
     }

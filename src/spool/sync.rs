@@ -55,9 +55,10 @@ impl Housekeeper {
         if state == self.synced {
             return Ok(());
         }
-        self.synced = state;
         if meta.len() <= db::LOG_LIMIT.unsigned_abs() {
-            return file.sync_data();
+            file.sync_data()?;
+            self.synced = state;
+            return Ok(());
         }
         // A checkpoint syncs the log as well. Writers go on meanwhile, so it may not catch up with
         // them; when the log has grown too long they wait for what little is left.
@@ -65,6 +66,7 @@ impl Housekeeper {
         if log.moved < log.pages && log.pages > TOO_LONG {
             spool.disk.later().checkpoint().map_err(io::Error::other)?;
         }
+        self.synced = state;
         Ok(())
     }
 

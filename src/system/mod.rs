@@ -4,6 +4,7 @@ pub mod cancel;
 pub mod command;
 pub mod lock;
 pub mod master;
+pub mod peek;
 pub mod signal;
 pub mod socket;
 pub mod syslog;

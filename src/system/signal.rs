@@ -15,21 +15,35 @@ pub enum Request {
     ToggleDebug,
 }
 
-/// Starts to catch the signals and calls `handle` for each, on a thread of its own.
+/// Signals that are caught: they wait for somebody to [`watch`](Caught::watch).
+pub struct Caught(Signals);
+
+/// Catches the signals from here on. Master sends SIGHUP also to a child that it has only just started, and takes
+/// it out of service when several die of it: the sooner they are caught, the better.
 /// SIGPIPE is ignored by Rust's runtime, and reset to the default in children.
 ///
 /// # Errors
-/// When a handler cannot be installed or the thread not be started.
-pub fn watch(mut handle: impl FnMut(Request) + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1])?;
-    super::thread("signals", move || {
-        for signal in signals.forever() {
-            handle(match signal {
-                SIGHUP => Request::Reload,
-                SIGUSR1 => Request::ToggleDebug,
-                _ => Request::Terminate,
-            });
-        }
-    })?;
-    Ok(())
+/// When a handler cannot be installed.
+pub fn catch() -> io::Result<Caught> {
+    let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1])?;
+    Ok(Caught(signals))
+}
+
+impl Caught {
+    /// Calls `handle` for each, on a thread of its own; first for those that have come already.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn watch(mut self, mut handle: impl FnMut(Request) + Send + 'static) -> io::Result<()> {
+        super::thread("signals", move || {
+            for signal in self.0.forever() {
+                handle(match signal {
+                    SIGHUP => Request::Reload,
+                    SIGUSR1 => Request::ToggleDebug,
+                    _ => Request::Terminate,
+                });
+            }
+        })?;
+        Ok(())
+    }
 }

@@ -1,30 +1,15 @@
-//! The notify socket: adopted from Cyrus' master or systemd, or bound by ourselves; and the
-//! reading of datagrams by peek-then-consume.
-//!
-//! `SO_PEEK_OFF` lets a reader peek at *successive* datagrams (`unix(7)`, `socket(7)`): the
-//! queue can be decoded and committed to disk before anything leaves the kernel. The offset
-//! belongs to the socket, which outlives the process: it is set to 0 before each batch and to
-//! -1 when leaving. Peek-then-consume is only right with one reader; see [`super::lock`].
+//! The notify socket: adopted from Cyrus' master or systemd, or bound by ourselves; and who speaks on it.
+//! How datagrams are read from it is in [`super::peek`].
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SetSockOpt, UnixCredentials, recvmsg};
-use nix::{libc, setsockopt_impl, sockopt_impl};
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use std::fmt;
-use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
-
-/// Largest datagram that is taken whole, in bytes; Cyrus' `NOTIFY_MAXSIZE` (`imap/notify.c`).
-pub const MAX_DATAGRAM: usize = 65_536;
-
-mod peek_off {
-    #![allow(missing_docs)] // the macro makes a public unit struct
-    use super::{libc, setsockopt_impl, sockopt_impl};
-    sockopt_impl!(PeekOff, SetOnly, libc::SOL_SOCKET, libc::SO_PEEK_OFF, i32);
-}
+use std::time::SystemTime;
 
 /// Takes over descriptor `fd`, which a parent process left open for us: a close-on-exec
 /// duplicate is made and the inherited one closed, so that no child of ours gets it.
@@ -131,237 +116,29 @@ pub fn peer(socket: impl AsFd) -> io::Result<Sender> {
     })
 }
 
-/// A datagram that was peeked at and still lies in the kernel's queue.
-#[derive(Debug)]
-pub struct Peeked<'a> {
-    /// Its bytes, at most [`MAX_DATAGRAM`].
-    pub bytes: &'a [u8],
-    /// It is longer than [`MAX_DATAGRAM`]; `bytes` is only its beginning.
-    pub truncated: bool,
+/// When something was sent, and whether its sender has gone on since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The sender waits for our answer.
+    Waits,
+    /// It was queued at this time, and the sender went on.
+    At(SystemTime),
+    /// It was queued before the kernel was asked to note that.
+    Unknown,
+}
+
+/// What the kernel says of something that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
     /// Who sent it; `None` when `sendto(2)` was called before the kernel was asked to note that.
     pub sender: Option<Sender>,
-}
-
-/// Reads a datagram socket by batches: [`Peeker::peek`] until it is empty, then
-/// [`Peeker::consume`] what was peeked.
-pub struct Peeker {
-    socket: OwnedFd,
-    buffer: Vec<u8>,
-    /// Lengths of the datagrams of this batch, in the queue's order.
-    batch: Vec<usize>,
-    /// Room for the credentials.
-    control: Vec<u8>,
-    ended: bool,
-    /// The peek offset may not be 0. Consuming a whole batch brings it back there.
-    astray: bool,
-}
-
-fn credentials(part: ControlMessageOwned) -> Option<Sender> {
-    match part {
-        // pid 0: sent before SO_PASSCRED was set, the kernel does not know.
-        ControlMessageOwned::ScmCredentials(c) if c.pid() != 0 => Some(Sender {
-            uid: c.uid(),
-            pid: c.pid(),
-        }),
-        _ => None,
-    }
-}
-
-impl Peeker {
-    /// Starts reading `socket`.
-    ///
-    /// # Errors
-    /// When it is not a Unix datagram socket, or the kernel knows no `SO_PEEK_OFF`.
-    pub fn new(socket: OwnedFd) -> io::Result<Peeker> {
-        net::sockopt::set_socket_passcred(&socket, true)?;
-        rustix::io::ioctl_fionbio(&socket, true)?;
-        let peeker = Peeker {
-            socket,
-            buffer: vec![0; MAX_DATAGRAM + 1],
-            batch: Vec::new(),
-            control: nix::cmsg_space!(UnixCredentials),
-            ended: false,
-            astray: true,
-        };
-        Ok(peeker)
-    }
-
-    fn set_offset(&self, offset: i32) -> io::Result<()> {
-        Ok(peek_off::PeekOff.set(&self.socket, &offset)?)
-    }
-
-    /// Begins a batch at the head of the queue.
-    ///
-    /// # Errors
-    /// When the socket is broken.
-    pub fn begin(&mut self) -> io::Result<()> {
-        if self.astray || !self.batch.is_empty() {
-            self.set_offset(0)?;
-        }
-        self.astray = false;
-        self.batch.clear();
-        self.ended = false;
-        Ok(())
-    }
-
-    /// The next datagram of the batch, or `None` when no more are queued.
-    ///
-    /// # Errors
-    /// When the socket is broken.
-    pub fn peek(&mut self) -> io::Result<Option<Peeked<'_>>> {
-        if self.ended {
-            return Ok(None);
-        }
-        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let mut slices = [IoSliceMut::new(&mut self.buffer)];
-        let message = loop {
-            match recvmsg::<()>(
-                self.socket.as_raw_fd(),
-                &mut slices,
-                Some(&mut self.control),
-                flags,
-            ) {
-                Err(nix::Error::EAGAIN) => return Ok(None),
-                Err(nix::Error::EINTR) => {}
-                other => break other?,
-            }
-        };
-        let length = message.bytes;
-        let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
-        let sender = match message.cmsgs() {
-            Ok(mut parts) => parts.find_map(credentials),
-            // It passes a descriptor, which Cyrus never does, and for which there was no room.
-            Err(_) => Some(Sender {
-                uid: u32::MAX,
-                pid: 0,
-            }),
-        };
-        self.batch.push(length);
-        // The peek offset now stands inside this datagram: a further peek would give its rest.
-        self.ended = cut;
-        self.astray |= cut || length == 0;
-        let truncated = cut || length > MAX_DATAGRAM;
-        Ok(Some(Peeked {
-            bytes: &self.buffer[..length.min(MAX_DATAGRAM)],
-            truncated,
-            sender,
-        }))
-    }
-
-    /// Takes the datagrams of the batch out of the kernel's queue.
-    ///
-    /// The kernel skips an empty datagram that was peeked at before (by a process that died,
-    /// say), so it may lie in the queue without being in the batch; it is passed over.
-    ///
-    /// # Errors
-    /// When the socket is broken.
-    pub fn consume(&mut self) -> io::Result<()> {
-        let mut next = 0;
-        while next < self.batch.len() {
-            match net::recv(
-                &self.socket,
-                &mut [0u8; 0],
-                RecvFlags::DONTWAIT | RecvFlags::TRUNC,
-            ) {
-                Ok((_, 0)) if self.batch[next] != 0 => {}
-                Ok(_) => next += 1,
-                Err(Errno::AGAIN) => {
-                    self.astray = true;
-                    break;
-                }
-                Err(Errno::INTR) => {}
-                Err(other) => return Err(other.into()),
-            }
-        }
-        self.batch.clear();
-        Ok(())
-    }
-}
-
-impl AsFd for Peeker {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl Drop for Peeker {
-    /// Leaves the socket as a daemon finds it that knows nothing of peek offsets.
-    fn drop(&mut self) {
-        let _ = self.set_offset(-1); // best effort: a successor of ours sets its own
-    }
+    /// When.
+    pub sent: Sent,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixDatagram;
-
-    fn batch(peeker: &mut Peeker) -> Vec<Vec<u8>> {
-        peeker.begin().unwrap();
-        let mut all = Vec::new();
-        while let Some(one) = peeker.peek().unwrap() {
-            all.push(one.bytes.to_vec());
-        }
-        all
-    }
-
-    fn pair() -> (UnixDatagram, Peeker) {
-        let (tx, rx) = UnixDatagram::pair().unwrap();
-        (tx, Peeker::new(rx.into()).unwrap())
-    }
-
-    #[test]
-    fn a_batch_stays_until_it_is_consumed() {
-        let (tx, mut peeker) = pair();
-        for text in ["one", "two", "three"] {
-            tx.send(text.as_bytes()).unwrap();
-        }
-        assert_eq!(
-            batch(&mut peeker),
-            [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]
-        );
-        assert_eq!(batch(&mut peeker).len(), 3, "a second look sees the same");
-        tx.send(b"four").unwrap();
-        peeker.consume().unwrap();
-        assert_eq!(batch(&mut peeker), [b"four".to_vec()]);
-    }
-
-    #[test]
-    fn empty_datagrams_cost_nothing_else() {
-        let (tx, mut peeker) = pair();
-        tx.send(b"").unwrap();
-        tx.send(b"a").unwrap();
-        batch(&mut peeker); // the kernel now skips the empty one when peeking
-        tx.send(b"b").unwrap();
-        let seen = batch(&mut peeker);
-        assert!(seen.ends_with(&[b"a".to_vec(), b"b".to_vec()]));
-        peeker.consume().unwrap();
-        assert!(batch(&mut peeker).is_empty());
-    }
-
-    #[test]
-    fn too_long_a_datagram_is_noticed_and_the_next_one_is_whole() {
-        let (tx, mut peeker) = pair();
-        tx.send(&vec![b'x'; MAX_DATAGRAM]).unwrap();
-        tx.send(&vec![b'y'; MAX_DATAGRAM + 5]).unwrap();
-        tx.send(b"after").unwrap();
-        peeker.begin().unwrap();
-        assert!(!peeker.peek().unwrap().unwrap().truncated);
-        assert!(peeker.peek().unwrap().unwrap().truncated);
-        assert!(peeker.peek().unwrap().is_none());
-        peeker.consume().unwrap();
-        assert_eq!(batch(&mut peeker), [b"after".to_vec()]);
-    }
-
-    #[test]
-    fn the_kernel_names_the_sender() {
-        let (tx, mut peeker) = pair();
-        tx.send(b"x").unwrap();
-        peeker.begin().unwrap();
-        let sender = peeker.peek().unwrap().unwrap().sender.unwrap();
-        assert_eq!(sender.uid, rustix::process::getuid().as_raw());
-        assert_eq!(sender.pid, std::process::id() as i32);
-    }
 
     /// A program that another test starts may hold our socket for a moment, between fork and exec.
     fn bind_when_stale(path: &Path, datagram: bool) -> OwnedFd {

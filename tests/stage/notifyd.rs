@@ -64,8 +64,11 @@ const PLACE: &str = r#"exec 3>&1 4<&0 </dev/null >/dev/null; flags=$1; shift; ex
 const ENTER: &str = r#"dir=$1 exe=$2; shift 2
 if [ -n "$STAGE_NET" ]; then ip link set lo up; fi
 case $exe in /usr/*) ;; *) mount --bind "$exe" "$dir/prog/notifyd"; exe=$dir/prog/notifyd;; esac
+if [ -n "$STAGE_SPOOL" ]; then
+    mkdir -p "$dir/conf/notifyd"; mount -t tmpfs -o "size=$STAGE_SPOOL,mode=700" spool "$dir/conf/notifyd"; chown cyrus:mail "$dir/conf/notifyd"
+fi
 mount --rbind /dev "$dir/dev/.real"; mount --rbind "$dir/dev" /dev
-last=$STAGE_LAST; unset STAGE_ENTER STAGE_NET STAGE_LAST SHLVL OLDPWD
+last=$STAGE_LAST; unset STAGE_ENTER STAGE_NET STAGE_SPOOL STAGE_LAST SHLVL OLDPWD
 exec setpriv --reuid cyrus --regid mail --init-groups bash -c "$last" bash "$exe" "$@""#;
 /// What this process has inherited must not reach the daemon; master hands over 0 to 4 and no more.
 const LAST: &str = r#"for fd in /proc/self/fd/*; do fd=${fd##*/}; if [ "$fd" -gt 4 ]; then eval "exec $fd>&-"; fi; done; unset fd SHLVL
@@ -146,7 +149,13 @@ impl Notifyd {
         command
             .env("STAGE_ENTER", ENTER)
             .env("STAGE_LAST", LAST)
-            .env("STAGE_NET", if self.setup.own_network { "1" } else { "" });
+            .env("STAGE_NET", if self.setup.own_network { "1" } else { "" })
+            .env(
+                "STAGE_SPOOL",
+                self.setup
+                    .spool_size
+                    .map_or(String::new(), |size| size.to_string()),
+            );
         command.envs(self.setup.env.iter().map(|(k, v)| (k, at(v, dir))));
         command.current_dir(dir.join("conf")).stderr(errors);
         command
@@ -159,6 +168,15 @@ impl Notifyd {
     /// Process id of the daemon started last.
     pub fn pid(&self) -> u32 {
         self.children.last().expect("a daemon was started").id()
+    }
+    /// The folder of its spool as the last daemon sees it, its own mounts included.
+    pub fn spool(&self) -> PathBuf {
+        let inside = self.path("conf/notifyd");
+        let inside = inside.strip_prefix("/").expect("an absolute path");
+        Path::new("/proc")
+            .join(self.pid().to_string())
+            .join("root")
+            .join(inside)
     }
     /// Waits until the last process is the daemon itself and no longer what places it on the stage.
     pub fn wait_exec(&self) {
@@ -207,7 +225,10 @@ impl Notifyd {
     }
     /// True while the daemon started last lives.
     pub fn running(&mut self) -> bool {
-        let pid = self.pid();
+        self.running_of(self.pid())
+    }
+    /// True while one of the daemons started lives.
+    pub fn running_of(&mut self, pid: u32) -> bool {
         self.child(pid).try_wait().expect("wait").is_none()
     }
     /// Waits for the end of the daemon started last.

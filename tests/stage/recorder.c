@@ -6,6 +6,7 @@
  *   .delay     seconds to wait after reading stdin      .exitcode  exit status
  *   .nostdin   do not read stdin                        .flood     bytes to write to stdout and to stderr
  *   .fork      leave a child behind that holds the output and lives that many seconds
+ *   .hold      wait as long as it is there and holds no 0, after reading stdin
  *   .signal    die of that signal after the record is written
  */
 #define _GNU_SOURCE
@@ -194,6 +195,7 @@ int main(int argc, char **argv)
     }
     n = wish("delay");
     if (n > 0) rest(n);
+    while (wish("hold") > 0) rest(0.01);
     fprintf(o, ",\"ended\":%.6f}\n", seconds());
     fclose(o);
     append("runs", out, len);

@@ -137,7 +137,7 @@ impl Recorder {
         name.into()
     }
 
-    /// Steers coming runs: `delay`, `exitcode`, `nostdin`, `flood`, `fork`, `signal` (see recorder.c). 0 takes the wish back.
+    /// Steers coming runs: `delay`, `hold`, `exitcode`, `nostdin`, `flood`, `fork`, `signal` (see recorder.c). 0 takes the wish back.
     pub fn set(&self, wish: &str, value: f64) {
         std::fs::write(self.beside(wish), format!("{value}\n")).expect("write the wish");
     }

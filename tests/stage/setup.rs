@@ -43,6 +43,7 @@ pub struct Setup {
     pub(super) stream: bool,
     pub(super) receive_buffer: Option<usize>,
     pub(super) own_network: bool,
+    pub(super) spool_size: Option<u64>,
     pub(super) own_conf_argument: bool,
     conf: Vec<(String, String)>,
     devlog: bool,
@@ -74,6 +75,7 @@ impl Setup {
             stream: false,
             receive_buffer: None,
             own_network: false,
+            spool_size: None,
             own_conf_argument: false,
             conf: keys.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
             devlog: true,
@@ -133,6 +135,12 @@ impl Setup {
     /// A network namespace of its own, with nothing in it but loopback.
     pub fn own_network(mut self) -> Setup {
         self.own_network = true;
+        self
+    }
+
+    /// A file system of so many bytes for the spool. Each daemon of the stage has its own; see [`Notifyd::spool`].
+    pub fn spool_size(mut self, bytes: u64) -> Setup {
+        self.spool_size = Some(bytes);
         self
     }
 

@@ -106,6 +106,11 @@ impl Syslog {
         self.records.lock().expect("records").clone()
     }
 
+    /// How many records there are so far.
+    pub fn count_all(&self) -> usize {
+        self.records.lock().expect("records").len()
+    }
+
     /// All records so far.
     pub fn records(&self) -> Vec<Record> {
         let parse = |raw: &Vec<u8>| {

@@ -118,7 +118,7 @@ fn no_user_is_nothing_to_do() {
         id: 1,
         received: SystemTime::now(),
         notification: notification(b"EVENT", b"", b"", b"", b"{}"),
-        message_file: None,
+        message_file: std::path::PathBuf::new(),
     };
     let outcome = Zephyr.deliver(&delivery, KIND.timeout, &Cancel::new().unwrap());
     assert_eq!(

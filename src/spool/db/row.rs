@@ -6,7 +6,7 @@ use crate::spool::Micros;
 /// A delivery that is to be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRow {
-    /// Unique; from [`Spool::new_id`](super::Spool::new_id).
+    /// Unique; from [`Spool::new_id`](crate::spool::Spool::new_id).
     pub id: i64,
     /// Name of the method that owes it.
     pub method: String,

@@ -1,0 +1,71 @@
+//! The commit: deliveries that the intake has taken become safe.
+
+use super::dispatch::Waker;
+use super::instances::Instances;
+use crate::method::Kind;
+use crate::spool::{Kept, NewRow, Spool, files};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// What a change of configuration changes for the intake.
+pub struct Wiring {
+    /// The methods, for those that are done at once.
+    pub instances: Arc<Instances>,
+    /// The method for notifications that name none.
+    pub default: &'static Kind,
+    /// Who delivers the rest.
+    pub waker: Waker,
+}
+
+/// The wiring in force; replaced as a whole.
+#[derive(Clone)]
+pub struct Wired(Arc<RwLock<Arc<Wiring>>>);
+
+impl Wired {
+    /// With this wiring at first.
+    pub fn new(wiring: Wiring) -> Wired {
+        Wired(Arc::new(RwLock::new(Arc::new(wiring))))
+    }
+
+    /// The wiring in force.
+    pub fn get(&self) -> Arc<Wiring> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Puts another one in force.
+    pub fn set(&self, wiring: Wiring) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(wiring);
+    }
+}
+
+/// Commits to the spool and tells the dispatcher.
+#[derive(Clone)]
+pub struct Committer {
+    spool: Arc<Spool>,
+    wired: Wired,
+}
+
+impl Committer {
+    /// Commits to `spool`.
+    pub fn new(spool: Arc<Spool>, wired: Wired) -> Committer {
+        Committer { spool, wired }
+    }
+
+    /// Commits `rows`. When this returns they are safe, or were counted as dropped.
+    pub fn commit(&self, rows: &[NewRow]) -> Kept {
+        if rows.is_empty() {
+            return Kept::Disk;
+        }
+        let kept = self.spool.commit(rows);
+        if kept == Kept::Dropped {
+            for name in rows.iter().filter_map(|row| row.file.as_deref()) {
+                files::remove(self.spool.folder(), name);
+            }
+        }
+        // After the commit: a dispatcher that was put in force later than this is woken by who did it.
+        self.wired.get().waker.wake();
+        kept
+    }
+}

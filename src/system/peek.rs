@@ -1,0 +1,305 @@
+//! Reading a Unix datagram socket without taking anything: peek first, consume later.
+//!
+//! `SO_PEEK_OFF` lets a reader peek at *successive* datagrams (`unix(7)`, `socket(7)`): the
+//! queue can be decoded and committed to disk before anything leaves the kernel. The offset
+//! belongs to the socket, which outlives the process: it is set to 0 at the start and to -1 when leaving.
+//! The kernel moves it forth with each peek and back with each datagram that is taken.
+//! Peek-then-consume is only right with one reader; see [`super::lock`].
+
+use super::socket::{Arrival, Sender, Sent};
+use nix::sys::socket::sockopt::ReceiveTimestampns;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SetSockOpt, UnixCredentials, recvmsg};
+use nix::sys::time::TimeSpec;
+use nix::{libc, setsockopt_impl, sockopt_impl};
+use rustix::io::Errno;
+use rustix::net::{self, RecvFlags};
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Largest datagram that is taken whole, in bytes; Cyrus' `NOTIFY_MAXSIZE` (`imap/notify.c`).
+pub const MAX_DATAGRAM: usize = 65_536;
+
+/// What the kernel gives for a uid that it does not know (`/proc/sys/kernel/overflowuid`).
+const NOBODY: u32 = 65_534;
+
+mod peek_off {
+    #![allow(missing_docs)] // the macro makes a public unit struct
+    use super::{libc, setsockopt_impl, sockopt_impl};
+    sockopt_impl!(PeekOff, SetOnly, libc::SOL_SOCKET, libc::SO_PEEK_OFF, i32);
+}
+
+/// A datagram that was peeked at and still lies in the kernel's queue.
+#[derive(Debug)]
+pub struct Peeked<'a> {
+    /// Its bytes, at most [`MAX_DATAGRAM`].
+    pub bytes: &'a [u8],
+    /// It is longer than [`MAX_DATAGRAM`]; `bytes` is only its beginning.
+    pub truncated: bool,
+    /// It has no bytes at all.
+    pub is_empty: bool,
+    /// Who sent it, and when.
+    pub arrival: Arrival,
+}
+
+/// The reading half of a datagram socket: looks at one datagram after the other, takes none.
+pub struct Peeker {
+    socket: Arc<OwnedFd>,
+    buffer: Vec<u8>,
+    /// Room for what the kernel says of a datagram.
+    control: Vec<u8>,
+    /// The offset stands inside a datagram: nothing can be seen until it is taken.
+    stuck: bool,
+}
+
+/// The other half: takes what was peeked at. The two may be used at the same time, the kernel keeps them apart.
+pub struct Consumer {
+    socket: Arc<OwnedFd>,
+}
+
+fn arrival(parts: impl Iterator<Item = ControlMessageOwned>) -> Arrival {
+    let mut arrival = Arrival {
+        sender: None,
+        sent: Sent::Unknown,
+    };
+    for part in parts {
+        match part {
+            // Sent before SO_PASSCRED was set, the kernel does not know. (A sender that has no pid in
+            // our namespace still has a uid.)
+            ControlMessageOwned::ScmCredentials(c) if c.pid() == 0 && c.uid() == NOBODY => {}
+            ControlMessageOwned::ScmCredentials(c) => {
+                arrival.sender = Some(Sender {
+                    uid: c.uid(),
+                    pid: c.pid(),
+                });
+            }
+            ControlMessageOwned::ScmTimestampns(time) => {
+                arrival.sent = Sent::At(SystemTime::UNIX_EPOCH + Duration::from(time));
+            }
+            _ => {}
+        }
+    }
+    arrival
+}
+
+impl Peeker {
+    /// Starts reading `socket` at the head of its queue.
+    ///
+    /// # Errors
+    /// When it is not a Unix datagram socket, or the kernel knows no `SO_PEEK_OFF`.
+    pub fn new(socket: OwnedFd) -> io::Result<Peeker> {
+        net::sockopt::set_socket_passcred(&socket, true)?;
+        ReceiveTimestampns.set(&socket, &true)?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        let mut peeker = Peeker {
+            socket: Arc::new(socket),
+            buffer: vec![0; MAX_DATAGRAM + 1],
+            control: nix::cmsg_space!(UnixCredentials, TimeSpec),
+            stuck: false,
+        };
+        peeker.restart()?;
+        Ok(peeker)
+    }
+
+    /// The half that takes.
+    pub fn consumer(&self) -> Consumer {
+        Consumer {
+            socket: self.socket.clone(),
+        }
+    }
+
+    fn set_offset(&self, offset: i32) -> io::Result<()> {
+        Ok(peek_off::PeekOff.set(&self.socket, &offset)?)
+    }
+
+    /// Goes to the head of the queue: what was peeked at and not consumed is seen again.
+    ///
+    /// # Errors
+    /// When the socket is broken.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.stuck = false;
+        self.set_offset(0)
+    }
+
+    /// Whether the last datagram was so long that [`Peeker::restart`] must be called, after it is consumed.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// The next datagram, or `None` when no more are queued.
+    ///
+    /// # Errors
+    /// When the socket is broken.
+    pub fn peek(&mut self) -> io::Result<Option<Peeked<'_>>> {
+        if self.stuck {
+            return Ok(None);
+        }
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let mut slices = [IoSliceMut::new(&mut self.buffer)];
+        let message = loop {
+            match recvmsg::<()>(
+                self.socket.as_raw_fd(),
+                &mut slices,
+                Some(&mut self.control),
+                flags,
+            ) {
+                Err(nix::Error::EAGAIN) => return Ok(None),
+                Err(nix::Error::EINTR) => {}
+                other => break other?,
+            }
+        };
+        let length = message.bytes;
+        let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
+        let arrival = match message.cmsgs() {
+            Ok(parts) => arrival(parts),
+            // It passes a descriptor, which Cyrus never does, and for which there was no room.
+            Err(_) => Arrival {
+                sender: Some(Sender {
+                    uid: u32::MAX,
+                    pid: 0,
+                }),
+                sent: Sent::Unknown,
+            },
+        };
+        // The offset now stands inside this datagram: a further peek would give its rest.
+        self.stuck = cut;
+        Ok(Some(Peeked {
+            bytes: &self.buffer[..length.min(MAX_DATAGRAM)],
+            truncated: cut || length > MAX_DATAGRAM,
+            is_empty: length == 0,
+            arrival,
+        }))
+    }
+}
+
+impl Consumer {
+    /// Takes datagrams out of the kernel's queue: those that were peeked at first, as many as `batch` has
+    /// entries. An entry says whether that datagram is empty.
+    ///
+    /// The kernel skips an empty datagram that was peeked at before (by a process that died,
+    /// say), so it may lie in the queue without being in the batch; it is passed over.
+    ///
+    /// # Errors
+    /// When the socket is broken.
+    pub fn consume(&self, batch: &[bool]) -> io::Result<()> {
+        let mut rest = batch.iter().peekable();
+        while let Some(is_empty) = rest.peek() {
+            match net::recv(
+                &self.socket,
+                &mut [0u8; 0],
+                RecvFlags::DONTWAIT | RecvFlags::TRUNC,
+            ) {
+                Ok((_, 0)) if !**is_empty => {}
+                Ok(_) => {
+                    rest.next();
+                }
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Peeker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Peeker {
+    /// Leaves the socket as a daemon finds it that knows nothing of peek offsets.
+    fn drop(&mut self) {
+        let _ = self.set_offset(-1); // best effort: a successor of ours sets its own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixDatagram;
+
+    /// All that can be seen, and the batch to consume.
+    fn look(peeker: &mut Peeker) -> (Vec<Vec<u8>>, Vec<bool>) {
+        let (mut all, mut batch) = (Vec::new(), Vec::new());
+        while let Some(one) = peeker.peek().unwrap() {
+            all.push(one.bytes.to_vec());
+            batch.push(one.is_empty);
+        }
+        (all, batch)
+    }
+
+    fn pair() -> (UnixDatagram, Peeker, Consumer) {
+        let (tx, rx) = UnixDatagram::pair().unwrap();
+        let peeker = Peeker::new(rx.into()).unwrap();
+        let consumer = peeker.consumer();
+        (tx, peeker, consumer)
+    }
+
+    #[test]
+    fn what_was_peeked_at_stays_until_it_is_consumed() {
+        let (tx, mut peeker, consumer) = pair();
+        for text in ["one", "two", "three"] {
+            tx.send(text.as_bytes()).unwrap();
+        }
+        let (seen, batch) = look(&mut peeker);
+        assert_eq!(seen, [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]);
+        assert!(look(&mut peeker).0.is_empty(), "nothing new");
+        tx.send(b"four").unwrap();
+        let (seen, next) = look(&mut peeker);
+        assert_eq!(seen, [b"four".to_vec()], "seen while the others still wait");
+        consumer.consume(&batch).unwrap();
+        tx.send(b"five").unwrap();
+        assert_eq!(look(&mut peeker).0, [b"five".to_vec()]);
+        peeker.restart().unwrap();
+        assert_eq!(look(&mut peeker).0, [b"four".to_vec(), b"five".to_vec()]);
+        consumer.consume(&next).unwrap();
+        peeker.restart().unwrap();
+        assert_eq!(look(&mut peeker).0, [b"five".to_vec()]);
+    }
+
+    #[test]
+    fn empty_datagrams_cost_nothing_else() {
+        let (tx, mut peeker, consumer) = pair();
+        tx.send(b"").unwrap();
+        tx.send(b"a").unwrap();
+        look(&mut peeker);
+        peeker.restart().unwrap(); // the kernel now skips the empty one when peeking
+        tx.send(b"b").unwrap();
+        let (seen, batch) = look(&mut peeker);
+        assert!(seen.ends_with(&[b"a".to_vec(), b"b".to_vec()]));
+        consumer.consume(&batch).unwrap();
+        peeker.restart().unwrap();
+        assert!(look(&mut peeker).0.is_empty());
+    }
+
+    #[test]
+    fn too_long_a_datagram_is_noticed_and_the_next_one_is_whole() {
+        let (tx, mut peeker, consumer) = pair();
+        tx.send(&vec![b'x'; MAX_DATAGRAM]).unwrap();
+        tx.send(&vec![b'y'; MAX_DATAGRAM + 5]).unwrap();
+        tx.send(b"after").unwrap();
+        assert!(!peeker.peek().unwrap().unwrap().truncated);
+        assert!(peeker.peek().unwrap().unwrap().truncated);
+        assert!(peeker.is_stuck() && peeker.peek().unwrap().is_none());
+        consumer.consume(&[false, false]).unwrap();
+        peeker.restart().unwrap();
+        assert_eq!(look(&mut peeker).0, [b"after".to_vec()]);
+    }
+
+    #[test]
+    fn the_kernel_names_the_sender() {
+        let (tx, mut peeker, _) = pair();
+        let before = SystemTime::now();
+        tx.send(b"x").unwrap();
+        let arrival = peeker.peek().unwrap().unwrap().arrival;
+        let sender = arrival.sender.unwrap();
+        assert_eq!(sender.uid, rustix::process::getuid().as_raw());
+        assert_eq!(sender.pid, std::process::id() as i32);
+        assert!(
+            matches!(arrival.sent, Sent::At(time) if before <= time && time <= SystemTime::now())
+        );
+    }
+}

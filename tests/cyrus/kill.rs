@@ -1,0 +1,75 @@
+//! The daemon is killed while it owes deliveries: master's next one makes them.
+
+use super::server::kill;
+use super::setup::{Form, Setup};
+use super::stage::{LIMIT, Signal, wait_for};
+use std::collections::BTreeSet;
+
+const MAILS: usize = 24;
+
+fn delivers_what_was_spooled(form: Form, prefork: u32, processes: usize) {
+    let mut server = Setup::new(form).prefork(prefork).start();
+    let first = server.wait_notifyds(processes);
+    server.sieve(
+        "alice",
+        "require \"enotify\"; notify :message \"m\" \"mailto:$subject$@example.org\";",
+    );
+    server.sendmail.set("hold", 1.0);
+    for n in 0..MAILS {
+        server
+            .notify("mailto", "K", Some(&format!("{n}@example.org")), "text")
+            .unwrap();
+    }
+    server.lmtp().unwrap().deliver("alice", "sieve").unwrap();
+    wait_for("everything in the spool", LIMIT, || {
+        (server.owed("1") == MAILS + 1).then_some(())
+    });
+    let started = server.sendmail.started().len();
+    assert!(started <= MAILS / 2 && server.sendmail.runs().is_empty());
+
+    kill(first, Signal::KILL);
+    // Let what the dead one has started hang for ever: it counts for nothing.
+    wait_for("another reader", LIMIT, || {
+        (server.readers().len() == 1 && server.readers()[0] != first).then_some(())
+    });
+    let second = server.wait_notifyds(processes);
+    assert_ne!(second, first);
+    server.sendmail.set("hold", 0.0);
+    let wanted: BTreeSet<String> = (0..MAILS).map(|n| format!("{n}@example.org")).collect();
+    wait_for("every mail", LIMIT, || {
+        let runs = server.sendmail.runs();
+        let got: BTreeSet<String> = runs.iter().filter_map(|run| run.args().pop()).collect();
+        (wanted.is_subset(&got) && got.len() == MAILS + 1 && server.owed("1") == 0).then_some(())
+    });
+    let dead_ones = server.sendmail.runs().len() - (MAILS + 1);
+    println!(
+        "{form:?}: {} mails, {dead_ones} of them twice: {started} were under way at the kill",
+        MAILS + 1
+    );
+    assert!(
+        dead_ones <= started,
+        "only what was under way may come twice"
+    );
+    assert_eq!(server.wait_notifyds(processes), second);
+    server.stop();
+    // A dlist service that dies was ready, and master says so; that is the kill itself.
+    server.assert_master_content(&[&format!("pid:{first} "), &format!("pid {first} ")]);
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd, cyrus-caldav: run tests/run"]
+fn delivers_what_was_spooled_by_datagram() {
+    delivers_what_was_spooled(Form::Datagram, 1, 1);
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd, cyrus-caldav: run tests/run"]
+fn delivers_what_was_spooled_by_dlist() {
+    delivers_what_was_spooled(Form::Dlist, 1, 1);
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd, cyrus-caldav: run tests/run"]
+fn a_waiting_worker_takes_over() {
+    delivers_what_was_spooled(Form::Dlist, 3, 3);
+}

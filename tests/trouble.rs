@@ -1,0 +1,388 @@
+//! When things go wrong: bad input, strangers, a full disk, `kill -9`. One clear line each, and nothing else is lost.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
+
+mod stage;
+
+use rusqlite::Connection;
+use stage::{LIMIT, Notifyd, Record, Setup, Signal, note, wait_for};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A line by which the daemon complains: warning or worse.
+fn complaints(n: &Notifyd) -> Vec<Record> {
+    n.log
+        .records()
+        .into_iter()
+        .filter(|r| r.severity() <= 4)
+        .collect()
+}
+
+/// A notification that leaves a numbered run of the external program.
+fn numbered(number: usize) -> Vec<u8> {
+    note("external")
+        .class("N")
+        .user(number.to_string())
+        .message("m")
+        .bytes()
+}
+
+/// How often each number has arrived.
+fn arrived(n: &Notifyd) -> BTreeMap<usize, usize> {
+    let mut counts = BTreeMap::new();
+    for run in n.externals() {
+        let number = str::from_utf8(&run.argv[6]).unwrap().parse().unwrap();
+        *counts.entry(number).or_default() += 1;
+    }
+    counts
+}
+
+/// Waits until so many runs of the external program have ended.
+fn wait_runs(n: &Notifyd, count: usize) {
+    let path = n.external.path().with_extension("runs");
+    let lines = || {
+        fs::read(&path)
+            .unwrap_or_default()
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count()
+    };
+    let limit = LIMIT * 4;
+    wait_for(&format!("{count} runs"), limit, || {
+        (lines() >= count).then_some(())
+    });
+}
+
+/// Datagrams that are no notifications, and what is said of each.
+fn bad() -> Vec<(Vec<u8>, &'static str)> {
+    let valid = note("log").class("BAD").message("m");
+    vec![
+        (vec![0; 3], "malformed notify request: "),
+        (b"no NUL at all".to_vec(), "malformed notify request: "),
+        (b"log\0C\0low\0u\0\0".to_vec(), "malformed notify request: "),
+        (
+            valid.clone().nopt("5").bytes(),
+            "malformed notify request: ",
+        ),
+        (
+            valid.clone().nopt("-1").bytes(),
+            "malformed notify request: ",
+        ),
+        (
+            valid.clone().nopt("99999999999999999999").bytes(),
+            "malformed notify request: ",
+        ),
+        (vec![0xff; 1000], "malformed notify request: "),
+        (vec![b'x'; 60_000], "malformed notify request: "),
+        (
+            valid.message("x".repeat(100_000)).bytes(),
+            "notification dropped: longer than 65536 bytes",
+        ),
+        (
+            note("no\nsuch\x1bmethod").class("BAD").bytes(),
+            "no method 'no\\nsuch",
+        ),
+    ]
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn each_bad_datagram_costs_one_line_and_nothing_else_is_lost() {
+    let mut n = Setup::new().receive_buffer(1 << 20).start();
+    n.fence_log(); // the kernel knows no names for what comes before the daemon has asked for them
+    for (i, (datagram, said)) in bad().into_iter().enumerate() {
+        n.send(&numbered(2 * i));
+        n.send(&datagram);
+        n.send(&numbered(2 * i + 1));
+        n.fence_log();
+        let complaints = complaints(&n);
+        assert_eq!(complaints.len(), i + 1, "case {i}: {said}");
+        let line = complaints.last().unwrap();
+        assert!(
+            line.has(said) && line.has("uid=0 pid="),
+            "case {i}: {}",
+            line.text.escape_ascii()
+        );
+        assert!(
+            line.text.iter().all(|b| *b >= b' '),
+            "case {i}: a control character in the log"
+        );
+    }
+    assert!(n.running());
+    wait_runs(&n, 2 * bad().len());
+    let once: BTreeMap<usize, usize> = (0..2 * bad().len()).map(|i| (i, 1)).collect();
+    assert_eq!(arrived(&n), once);
+    assert_eq!(n.log.count(|r| r.text.starts_with(b"BAD")), 0);
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_flood_of_bad_datagrams_does_not_flood_the_log() {
+    let mut n = Notifyd::start();
+    for i in 0..2000 {
+        n.send(b"garbage");
+        n.send(&note(format!("method{i}")).bytes());
+        if i % 100 == 0 {
+            n.send(&numbered(i / 100));
+        }
+    }
+    n.fence_log();
+    wait_runs(&n, 20);
+    assert_eq!(arrived(&n).len(), 20);
+    let lines = complaints(&n).len();
+    assert!(
+        (100..=1000).contains(&lines),
+        "{lines} lines for 4000 bad datagrams"
+    );
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_datagram_of_60_kb_is_taken_whole() {
+    let n = Setup::new().receive_buffer(1 << 20).start();
+    let message: Vec<u8> = (0..60_000u32).map(|i| (i % 255 + 1) as u8).collect();
+    let run = n.run_external(&note("external").class("C").message(&message));
+    assert!(run.stdin == [message.as_slice(), b"\n"].concat());
+    assert_eq!(complaints(&n), []);
+}
+
+/// A user that is neither root nor cyrus sends: the first argument is the socket's type, then its path, then the data.
+const STRANGER: &str = "my ($type, $path, $data) = @ARGV;
+    my $s = IO::Socket::UNIX->new(Peer => $path, Type => $type eq 'stream' ? SOCK_STREAM : SOCK_DGRAM) or die $!;
+    $SIG{PIPE} = 'IGNORE'; # a conversation may be refused before anything is said
+    defined $s->send($data) or $type eq 'stream' or die $!;
+    if ($type eq 'stream') { local $/; print scalar <$s> }";
+
+fn stranger(n: &Notifyd, kind: &str, data: &str) -> String {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]);
+    command.args(["perl", "-MIO::Socket::UNIX", "-e", STRANGER, kind]);
+    let output = command.arg(n.path("notify")).arg(data).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_strangers_datagram_is_refused() {
+    let mut n = Setup::new().conf("debug", "yes").start();
+    n.fence_log();
+    // No NUL can be in an argument: this would be malformed, were it looked at.
+    stranger(&n, "dgram", "log");
+    n.fence_log();
+    let complaints = complaints(&n);
+    assert_eq!(complaints.len(), 1);
+    assert!(complaints[0].has("notification refused: uid=65534 pid="));
+    n.signal(Signal::TERM);
+    assert_eq!(n.wait_exit().code(), Some(0));
+    n.log
+        .wait("the counts", |r| r.has("refused=1") && r.has("malformed=0"));
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_strangers_conversation_is_refused() {
+    let n = Setup::new().stream().start();
+    let request = "NOTIFY %(METHOD log CLASS STRANGE PRIORITY NIL USER u MAILBOX NIL OPTIONS () MESSAGE m FILEPATH NIL)\r\n";
+    assert_eq!(
+        stranger(&n, "stream", request),
+        "NO %(REASON \"sender not allowed\")\r\n"
+    );
+    assert_eq!(
+        n.converse(request.replace("STRANGE", "C").as_bytes())
+            .unwrap(),
+        b"OK %()\r\n"
+    );
+    n.log.wait("our own", |r| r.text == b"C, , u, ,  \"m\"");
+    let complaints = complaints(&n);
+    assert_eq!(complaints.len(), 1);
+    assert!(complaints[0].has("notification refused: uid=65534 pid="));
+    assert_eq!(n.log.count(|r| r.text.starts_with(b"STRANGE")), 0);
+}
+
+/// Fills the file system of the spool; the file that did.
+fn fill(spool: &Path) -> std::path::PathBuf {
+    let path = spool.join("ballast");
+    let mut file = File::create(&path).unwrap();
+    for size in [65_536, 1024, 1] {
+        while file.write_all(&vec![b'x'; size]).is_ok() {}
+    }
+    path
+}
+
+/// Deliveries in the spool file, counted in a copy: SQLite can't go where only the daemon's mounts lead.
+fn on_disk(spool: &Path) -> i64 {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["spool.db", "spool.db-wal"] {
+        fs::copy(spool.join(name), copy.path().join(name)).unwrap();
+    }
+    let db = Connection::open(copy.path().join("spool.db")).unwrap();
+    db.query_row("SELECT count(*) FROM delivery", [], |row| row.get(0))
+        .unwrap()
+}
+
+const FULL: &str = "keeping new deliveries in memory until it can";
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_full_disk_stops_neither_intake_nor_delivery() {
+    let mut n = Setup::new().spool_size(1 << 20).start();
+    n.fence_log();
+    fill(&n.spool());
+    for i in 0..50 {
+        n.send(
+            &note("external")
+                .class("N")
+                .user(i.to_string())
+                .message("m".repeat(5000))
+                .bytes(),
+        );
+    }
+    n.fence_log();
+    n.log.wait("the trouble", |r| {
+        r.severity() == 3 && r.has("spool: cannot write: ") && r.has(FULL)
+    });
+    wait_runs(&n, 50);
+    assert_eq!(arrived(&n).len(), 50);
+    assert!(n.running());
+    assert_eq!(n.log.count(|r| r.has(FULL)), 1, "said once");
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn what_is_in_memory_moves_to_the_disk_when_it_can() {
+    let mut n = Setup::new().spool_size(16 << 20).start();
+    n.external.set("delay", 600.0);
+    n.fence_log();
+    let spool = n.spool();
+    let ballast = fill(&spool);
+    for i in 0..50 {
+        n.send(
+            &note("external")
+                .class("N")
+                .user(i.to_string())
+                .message("m".repeat(5000))
+                .bytes(),
+        );
+    }
+    n.fence_log();
+    n.log.wait("the trouble", |r| r.has(FULL));
+    assert!(on_disk(&spool) < 50);
+    fs::remove_file(ballast).unwrap();
+    n.log.wait("the end of the trouble", |r| {
+        r.severity() == 4 && r.has("spool: can be written again; ")
+    });
+    wait_for("all on the disk", LIMIT, || {
+        (on_disk(&spool) == 50).then_some(())
+    });
+    // New ones go there at once.
+    n.send(&numbered(50));
+    n.fence_log();
+    assert_eq!(on_disk(&spool), 51);
+    // The run under way fails for good, as any run that ends by a signal; all the rest follows.
+    n.external.set("delay", 0.0);
+    let sleeper = rustix::process::Pid::from_raw(n.external.started()[0]).unwrap();
+    rustix::process::kill_process(sleeper, Signal::KILL).unwrap();
+    wait_runs(&n, 50);
+    let counts = arrived(&n);
+    assert!(
+        counts.len() == 50 && counts.values().all(|count| *count == 1),
+        "{counts:?}"
+    );
+    wait_for("the settlements", LIMIT, || {
+        (on_disk(&spool) == 1).then_some(())
+    });
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_spool_that_cannot_be_opened_does_not_stop_it() {
+    let mut n = Setup::new().build();
+    let folder = n.path("conf/notifyd");
+    fs::create_dir(&folder).unwrap(); // root's
+    fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
+    n.spawn();
+    n.log.wait("the trouble", |r| {
+        r.severity() == 3 && r.has("spool: cannot open: ")
+    });
+    n.send(&numbered(0));
+    wait_runs(&n, 1);
+    n.external.set("delay", 600.0);
+    for i in 1..6 {
+        n.send(&numbered(i));
+    }
+    n.fence_log();
+    let cyrus = nix::unistd::User::from_name("cyrus").unwrap().unwrap();
+    std::os::unix::fs::chown(&folder, Some(cyrus.uid.as_raw()), None).unwrap();
+    n.log.wait("the end of the trouble", |r| {
+        r.has("spool: can be written again; ")
+    });
+    wait_for("all on the disk", LIMIT, || {
+        (on_disk(&folder) == 5).then_some(())
+    });
+    n.signal(Signal::KILL);
+    n.wait_exit();
+    n.external.set("delay", 0.0);
+    n.spawn();
+    wait_runs(&n, 6);
+    assert_eq!(arrived(&n).len(), 6);
+}
+
+/// Knuth's linear congruential generator: the same numbers in each run of the test.
+fn random(state: &mut u64) -> usize {
+    *state = state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) as usize
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn nothing_is_lost_when_it_is_killed_again_and_again() {
+    const ALL: usize = 1000;
+    const KILLS: usize = 20;
+    let mut seed = 4711;
+    let mut kills: Vec<usize> = (0..KILLS).map(|_| random(&mut seed) % ALL).collect();
+    kills.sort_unstable();
+    let mut n = Notifyd::start();
+    let (sent, path) = (AtomicUsize::new(0), n.path("notify"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for i in 0..ALL {
+                let socket = UnixDatagram::unbound().unwrap();
+                socket.set_write_timeout(Some(LIMIT)).unwrap();
+                socket.send_to(&numbered(i), &path).unwrap();
+                sent.store(i + 1, Ordering::SeqCst);
+            }
+        });
+        for kill in kills {
+            wait_for("the sender", LIMIT, || {
+                (sent.load(Ordering::SeqCst) > kill).then_some(())
+            });
+            n.signal(Signal::KILL);
+            n.wait_exit();
+            n.spawn();
+        }
+    });
+    // With one permit the fence is the last one that runs.
+    wait_runs(&n, ALL);
+    n.fence_external();
+    let counts = arrived(&n);
+    let lost: Vec<usize> = (0..ALL).filter(|i| !counts.contains_key(i)).collect();
+    assert!(lost.is_empty(), "lost: {lost:?}");
+    let doubles: usize = counts.values().map(|count| count - 1).sum();
+    println!("{KILLS} kills, {ALL} notifications: 0 lost, {doubles} came twice");
+}

@@ -245,7 +245,10 @@ pub(super) fn catches(pid: u32) -> bool {
     let bits = mask
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or_default();
-    bits & (1 << (Signal::HUP.as_raw() - 1)) != 0
+    // SIGUSR1 is the last that we catch: by then SIGHUP is not only caught, but kept for whoever handles it.
+    [Signal::HUP, Signal::USR1]
+        .iter()
+        .all(|signal| bits & (1 << (signal.as_raw() - 1)) != 0)
 }
 
 /// Sends a signal to a process, which may be gone by now.

@@ -98,6 +98,8 @@ fn the_manual_lists_the_options() {
     let usage = String::from_utf8(output.stdout).unwrap();
     let commands: Vec<&str> = usage
         .lines()
+        .skip(2)
+        .take_while(|line| !line.is_empty())
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
         .chain(["help"])
         .collect();

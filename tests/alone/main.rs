@@ -13,6 +13,7 @@ mod retry;
 mod stage;
 
 mod command_line;
+mod ctl;
 mod daemon;
 mod signals;
 mod socket;

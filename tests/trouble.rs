@@ -290,8 +290,9 @@ fn what_is_in_memory_moves_to_the_disk_when_it_can() {
     });
     // New ones go there at once.
     n.send(&numbered(50));
-    n.fence_log();
-    assert_eq!(on_disk(&spool), 51);
+    wait_for("the new one on the disk", LIMIT, || {
+        (on_disk(&spool) == 51).then_some(())
+    });
     // The run under way fails for good, as any run that ends by a signal; all the rest follows.
     n.external.set("delay", 0.0);
     let sleeper = rustix::process::Pid::from_raw(n.external.started()[0]).unwrap();

@@ -3,6 +3,7 @@
 use super::daemon::{Alone, external};
 use super::stage::{LIMIT, note, wait_for};
 use std::fs;
+use std::process::{Command, Stdio};
 
 const EX_USAGE: Option<i32> = Some(64);
 const EX_OSERR: Option<i32> = Some(71);
@@ -180,4 +181,22 @@ fn root_becomes_the_cyrus_user_or_nothing() {
         .unwrap();
     let uid = nobody.uid.to_string();
     assert!(uids.split_whitespace().all(|id| id == uid), "{uids}");
+}
+
+#[test]
+fn on_a_terminal_its_own_log_lines_go_there() {
+    // script(1) is part of every Debian; it gives the program a terminal.
+    let call = format!("{} -m lgo", env!("CARGO_BIN_EXE_notifyd"));
+    let output = Command::new("script")
+        .args(["-qec", &call, "/dev/null"])
+        .env_remove("CYRUS_SERVICE")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        shown.contains("notifyd: Fatal error: unknown notification method 'lgo'"),
+        "{shown}"
+    );
+    assert_eq!(output.status.code(), Some(64));
 }

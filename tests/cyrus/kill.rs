@@ -47,8 +47,9 @@ fn delivers_what_was_spooled(form: Form, prefork: u32, processes: usize) {
         "{form:?}: {} mails, {dead_ones} of them twice: {under_way} may have been under way at the kill",
         MAILS + 1
     );
+    // The last datagram may have been committed and not yet taken out of the socket.
     assert!(
-        dead_ones <= under_way,
+        dead_ones <= under_way + usize::from(form == Form::Datagram),
         "only what was under way may come twice"
     );
     assert_eq!(server.wait_notifyds(processes), second);

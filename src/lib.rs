@@ -31,8 +31,10 @@
 //!
 //! # Decisions worth knowing
 //!
-//! * Threads and `poll(2)`, no async runtime: one thread reads, one decides about deliveries, each permit
-//!   of a method is a thread, one looks after the spool's disk.
+//! * Threads and `poll(2)`, no async runtime: one thread peeks at the socket, one commits what was
+//!   peeked at and consumes it, one decides about deliveries, each permit of a method is a thread,
+//!   one looks after the spool's disk. The one that peeks never waits for the disk, so that it
+//!   opens a staged message before lmtpd unlinks it.
 //! * One lock file ([`system::lock`]) makes one process of many the one that reads *and* delivers.
 //! * A method that is done at intake (`null`, `log`) goes through the spool after all when it
 //!   cannot be done at that moment.

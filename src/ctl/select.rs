@@ -135,7 +135,7 @@ impl Filter {
             if self.matches(&listed) {
                 each(listed)?;
             }
-            Ok(true)
+            Ok(())
         })
     }
 

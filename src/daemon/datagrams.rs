@@ -40,7 +40,7 @@ struct Batch {
     /// For each datagram in the kernel's queue, whether it is empty.
     datagrams: Vec<bool>,
     /// Who wants to know when they are consumed.
-    done: Option<Sender<io::Result<()>>>,
+    done: Option<Sender<()>>,
 }
 
 /// Reads until `leave` is raised; then empties the socket a last time.
@@ -160,11 +160,7 @@ impl Reader<'_> {
         Ok(datagrams)
     }
 
-    fn send(
-        &mut self,
-        datagrams: Vec<bool>,
-        done: Option<Sender<io::Result<()>>>,
-    ) -> io::Result<()> {
+    fn send(&mut self, datagrams: Vec<bool>, done: Option<Sender<()>>) -> io::Result<()> {
         let rows = self.intake.owed();
         if rows.is_empty() && done.is_none() && self.under_way.load(Ordering::Acquire) == 0 {
             return self.consumer.consume(&datagrams); // all done at once: nothing to commit
@@ -186,7 +182,7 @@ impl Reader<'_> {
         self.send(Vec::new(), Some(done))?;
         answer
             .recv()
-            .unwrap_or_else(|_| Err(io::Error::other("the commit has ended")))
+            .map_err(|_| io::Error::other("the commit has ended"))
     }
 }
 
@@ -213,7 +209,7 @@ fn commit_all(
         consumer.consume(&datagrams)?;
         under_way.fetch_sub(count, Ordering::AcqRel);
         for done in waiting {
-            let _ = done.send(Ok(())); // nobody waits any more: no harm
+            let _ = done.send(()); // nobody waits any more: no harm
         }
     }
     Ok(())

@@ -13,6 +13,7 @@
 
 use super::{Delivery, Kind, Method, Outcome};
 use crate::system::cancel::Cancel;
+use crate::system::thread;
 use crate::wire::Notification;
 use crate::wire::zephyr::{self, Notice, Packet, Status, Uid, Unsendable};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -207,16 +208,14 @@ fn own_address(
     let done = Arc::new(Cancel::new().map_err(|error| error.to_string())?);
     let raise = Arc::clone(&done);
     // The resolver of the C library has no time limit that we could set; a thread of its own may wait for it.
-    std::thread::Builder::new()
-        .name("zephyr-resolve".into())
-        .spawn(move || {
-            let address = resolve(&server)
-                .and_then(facing)
-                .or_else(|| resolve(&hostname));
-            let _ = answer.send(address); // fails when it comes too late
-            raise.raise();
-        })
-        .map_err(|error| error.to_string())?;
+    let look_up = move || {
+        let address = resolve(&server)
+            .and_then(facing)
+            .or_else(|| resolve(&hostname));
+        let _ = answer.send(address); // fails when it comes too late
+        raise.raise();
+    };
+    thread("zephyr-resolve", look_up).map_err(|error| error.to_string())?;
     match wait(
         [done.as_fd(), cancel.as_fd()],
         deadline.min(Instant::now() + RESOLVE_LIMIT),

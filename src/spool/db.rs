@@ -7,6 +7,7 @@ mod settle;
 mod wal;
 
 pub use row::{NewRow, Row, Settlement};
+pub(super) use settle::delete_row;
 pub use wal::Log;
 pub(super) use wal::{LOG_LIMIT, checkpoint, connect};
 

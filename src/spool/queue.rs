@@ -98,7 +98,7 @@ impl Queue {
         &self.folder
     }
 
-    /// Calls `each` with the rows that `select` chooses and their states, oldest first, until it returns false.
+    /// Calls `each` with the rows that `select` chooses and their states, oldest first.
     /// Rows are read one by one: a million of them take no memory.
     ///
     /// # Errors
@@ -106,7 +106,7 @@ impl Queue {
     pub fn each(
         &self,
         select: &Select,
-        mut each: impl FnMut(Row, &str) -> io::Result<bool>,
+        mut each: impl FnMut(Row, &str) -> io::Result<()>,
     ) -> io::Result<()> {
         let (condition, values) = select.to_sql();
         let sql = format!("SELECT {COLUMNS}, state FROM delivery WHERE {condition} ORDER BY id");
@@ -116,9 +116,7 @@ impl Queue {
             .map_err(io::Error::other)?;
         while let Some(row) = rows.next().map_err(io::Error::other)? {
             let state: String = row.get(9).map_err(io::Error::other)?;
-            if !each(db::read_row(row).map_err(io::Error::other)?, &state)? {
-                return Ok(());
-            }
+            each(db::read_row(row).map_err(io::Error::other)?, &state)?;
         }
         Ok(())
     }
@@ -142,17 +140,7 @@ impl Queue {
         let mut count = 0;
         for &id in ids {
             count += match change {
-                Change::Delete => {
-                    let mut delete = transaction.prepare_cached("DELETE FROM delivery WHERE id = ?1 RETURNING file")?;
-                    let mut rows = delete.query([id])?;
-                    match rows.next()? {
-                        None => 0,
-                        Some(row) => {
-                            names.extend(row.get::<_, Option<String>>(0)?);
-                            1
-                        }
-                    }
-                }
+                Change::Delete => db::delete_row(&transaction, id, &mut names)?,
                 Change::Retry => transaction
                     .prepare_cached(
                         "UPDATE delivery SET state = 'deferred', due = ?2
@@ -267,7 +255,7 @@ mod tests {
         queue
             .each(select, |row, state| {
                 all.push((row.kept.id, state.to_owned()));
-                Ok(true)
+                Ok(())
             })
             .unwrap();
         all

@@ -47,6 +47,23 @@ impl Db {
     }
 }
 
+/// Removes a row, if it is there: how many that was. The name of its kept message is added to `files`.
+pub(in crate::spool) fn delete_row(
+    transaction: &Transaction<'_>,
+    id: i64,
+    files: &mut Vec<String>,
+) -> rusqlite::Result<usize> {
+    let mut delete =
+        transaction.prepare_cached("DELETE FROM delivery WHERE id = ?1 RETURNING file")?;
+    let mut rows = delete.query([id])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        files.extend(row.get::<_, Option<String>>(0)?);
+        count += 1;
+    }
+    Ok(count)
+}
+
 fn settle_one(
     transaction: &Transaction<'_>,
     settlement: &Settlement,
@@ -54,12 +71,7 @@ fn settle_one(
 ) -> rusqlite::Result<()> {
     match settlement {
         Settlement::Done(id) => {
-            let mut delete =
-                transaction.prepare_cached("DELETE FROM delivery WHERE id = ?1 RETURNING file")?;
-            let mut rows = delete.query([id])?;
-            while let Some(row) = rows.next()? {
-                files.extend(row.get::<_, Option<String>>(0)?);
-            }
+            delete_row(transaction, *id, files)?;
         }
         Settlement::Defer { id, due, error } => {
             transaction

@@ -17,6 +17,7 @@ pub mod options;
 pub mod retry;
 pub mod route;
 mod service;
+mod stand_in;
 mod streams;
 mod throttle;
 mod waker;

@@ -92,13 +92,13 @@ mod tests {
         assert_eq!(a.value("--state").ok().flatten().as_deref(), Some("hold"));
         assert_eq!(a.value("--state").ok().flatten().as_deref(), Some("failed"));
         assert!(matches!(a.value("--state"), Ok(None)));
-        let mut a = arguments("-C a x -Cb");
+        let mut b = arguments("-C a x -Cb");
         assert_eq!(
-            a.file().ok().flatten().as_deref(),
+            b.file().ok().flatten().as_deref(),
             Some("b"),
             "the last counts"
         );
-        assert!(matches!(a.rest().as_deref(), Ok([x]) if x == "x"));
+        assert!(matches!(b.rest().as_deref(), Ok([x]) if x == "x"));
         assert!(arguments("-C").file().is_err());
         assert_eq!(a.rest().ok().unwrap(), ["12"]);
         assert!(matches!(

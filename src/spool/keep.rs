@@ -107,3 +107,156 @@ impl Spool {
         Kept::Dropped
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::spool::{Settlement, now, sync};
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    fn spool(limits: Limits) -> (tempfile::TempDir, Arc<Spool>) {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open_with(&dir.path().join("s"), limits).unwrap();
+        (dir, Arc::new(spool))
+    }
+
+    fn row(spool: &Spool) -> NewRow {
+        let received = now();
+        NewRow {
+            id: spool.new_id(received),
+            method: "a".into(),
+            received,
+            uid: None,
+            file: None,
+            notification: vec![b'x'; 300],
+        }
+    }
+
+    #[test]
+    fn commits_wait_for_the_platter_when_told_to() {
+        for sync_each in [false, true] {
+            let limits = Limits {
+                sync_each,
+                ..Limits::default()
+            };
+            let (_dir, spool) = spool(limits);
+            assert_eq!(spool.disk.first().syncs_each_commit(), sync_each);
+        }
+    }
+
+    #[test]
+    fn as_many_rows_as_there_may_be() {
+        let (_dir, spool) = spool(Limits {
+            rows: 2,
+            ..Limits::default()
+        });
+        let first = row(&spool);
+        assert_eq!(spool.commit(std::slice::from_ref(&first)), Kept::Disk);
+        assert_eq!(spool.commit(&[row(&spool)]), Kept::Disk);
+        assert_eq!(spool.commit(&[row(&spool)]), Kept::Dropped);
+        assert_eq!(spool.dropped(), 1);
+        spool.settle(&[Settlement::Done(first.id)]).unwrap();
+        assert_eq!(spool.commit(&[row(&spool)]), Kept::Disk);
+        assert_eq!(spool.commit(&[row(&spool)]), Kept::Dropped);
+        spool.set_limits(Limits::default());
+        assert_eq!(spool.commit(&[row(&spool)]), Kept::Disk);
+    }
+
+    #[test]
+    fn as_many_bytes_as_there_may_be() {
+        let (_dir, spool) = spool(Limits {
+            bytes: 64 << 10,
+            ..Limits::default()
+        });
+        let kept = |_: &u32| spool.commit(&[row(&spool)]) == Kept::Disk;
+        let count = (0..10_000).take_while(kept).count();
+        assert!(
+            (100..1000).contains(&count),
+            "{count} rows of 300 bytes in 64 KiB"
+        );
+    }
+
+    /// Rows that were there before the start, and those that `notifyctl` deletes, are known to the housekeeper only.
+    #[test]
+    fn the_housekeeper_counts_what_nobody_else_knows() {
+        let limits = Limits {
+            rows: 3,
+            ..Limits::default()
+        };
+        let (dir, before) = spool(Limits::default());
+        assert_eq!(
+            before.commit(&[row(&before), row(&before), row(&before)]),
+            Kept::Disk
+        );
+        drop(before);
+        let spool = Arc::new(Spool::open_with(&dir.path().join("s"), limits).unwrap());
+        let weak = Arc::downgrade(&spool);
+        let house = std::thread::spawn(move || sync::keep_house(&weak));
+        let wait_for = |what: &str, done: &dyn Fn() -> bool| {
+            let limit = Instant::now() + Duration::from_secs(30);
+            while !done() {
+                assert!(Instant::now() < limit, "{what}");
+                std::thread::yield_now();
+            }
+        };
+        wait_for("full", &|| spool.has_all_rows());
+        let other = crate::spool::queue::Queue::open(&dir.path().join("s"))
+            .unwrap()
+            .unwrap();
+        let ids: Vec<i64> = spool
+            .claim("a", now(), 3)
+            .unwrap()
+            .iter()
+            .map(|row| row.kept.id)
+            .collect();
+        let deleted = other.change(&ids[..1], crate::spool::queue::Change::Delete, now());
+        assert_eq!(deleted.unwrap(), 1);
+        wait_for("room again", &|| !spool.has_all_rows());
+        drop(spool);
+        house.join().unwrap();
+    }
+
+    #[test]
+    fn who_waits_goes_on_when_there_is_room_or_no_time_left() {
+        let (_dir, spool) = spool(Limits {
+            rows: 1,
+            block: true,
+            ..Limits::default()
+        });
+        let first = row(&spool);
+        assert_eq!(
+            spool.commit_waiting(std::slice::from_ref(&first), &|| false),
+            Kept::Disk
+        );
+        assert_eq!(
+            spool.commit(&[row(&spool)]),
+            Kept::Dropped,
+            "who cannot wait is refused"
+        );
+        let asked = AtomicBool::new(false);
+        let second = row(&spool);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let asked = &|| {
+                    asked.store(true, Ordering::SeqCst);
+                    false
+                };
+                spool.commit_waiting(&[second.clone()], asked)
+            });
+            while !asked.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            assert!(spool.claim("a", 0, 9).unwrap().is_empty());
+            spool.settle(&[Settlement::Done(first.id)]).unwrap();
+            assert_eq!(waits.join().unwrap(), Kept::Disk);
+        });
+        assert_eq!(
+            spool.commit_waiting(&[row(&spool)], &|| true),
+            Kept::Disk,
+            "over the limit"
+        );
+        assert_eq!(spool.claim("a", now(), 9).unwrap().len(), 2);
+    }
+}

@@ -34,7 +34,7 @@ impl Db {
 
     /// For tests: whether commits wait for the platter.
     #[cfg(test)]
-    pub(super) fn syncs_each_commit(&self) -> bool {
+    pub(in crate::spool) fn syncs_each_commit(&self) -> bool {
         let full = 2;
         self.connection
             .pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))

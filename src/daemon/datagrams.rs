@@ -48,6 +48,7 @@ pub(super) fn read(
     let reader = Reader {
         consumer: socket.consumer(),
         committer,
+        leave,
         seen: Mutex::default(),
         peeking: Mutex::new(Peeking {
             socket: &mut socket,
@@ -107,6 +108,7 @@ struct Reader<'a> {
     seen: Mutex<Seen>,
     committer: &'a Committer,
     consumer: Consumer,
+    leave: &'a Cancel,
     stand_in: StandIn,
 }
 
@@ -183,7 +185,7 @@ impl Reader<'_> {
             }
             if !rows.is_empty() {
                 let _busy = self.stand_in.busy();
-                self.committer.commit(&rows);
+                self.committer.commit_waiting(&rows, self.leave);
             }
             self.consumer.consume(&datagrams)?;
         }

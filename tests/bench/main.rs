@@ -50,6 +50,11 @@ const MEASURES: &[(&str, &str, Measure)] = &[
         speed::immediate("log", o)
     }),
     ("spooled", "datagrams/s to the spool", speed::spooled),
+    (
+        "disk",
+        "datagrams/s to the spool, normal and full, also on a slow disk",
+        speed::disk,
+    ),
     ("send", "the longest single send", stall::longest),
     (
         "session",

@@ -53,6 +53,11 @@ impl Scene {
         let program = daemon.path("prog/deliver");
         std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).expect("write the program");
         std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("chmod");
+        std::fs::write(
+            daemon.path("prog/full.toml"),
+            "[spool]\nsynchronous = \"full\"\n",
+        )
+        .expect("write notifyd.toml");
         Scene {
             _syslogd: Syslogd::open(&daemon.path("dev/log")),
             daemon,
@@ -62,11 +67,34 @@ impl Scene {
 
     /// Sets it and starts the daemon.
     pub(crate) fn start(who: Who, delivery: Delivery) -> Scene {
-        let mut scene = Scene::set(setup(who), delivery);
+        Scene::start_as(setup(who), delivery)
+    }
+
+    /// The same, with another setup.
+    pub(crate) fn start_as(setup: Setup, delivery: Delivery) -> Scene {
+        let mut scene = Scene::set(setup, delivery);
         scene.daemon.spawn();
         scene.daemon.wait_ready();
         scene
     }
+}
+
+/// How the daemon is placed when its disk shall be slow: each sync takes 5 ms more. Other calls run at full speed.
+/// It stays the child that the stage knows: strace is the grandchild (-D).
+const SLOW_DISK: &str = r#"for fd in /proc/self/fd/*; do fd=${fd##*/}; if [ "$fd" -gt 4 ]; then eval "exec $fd>&-"; fi; done
+exec 2>/dev/null
+exec strace -D -f --seccomp-bpf -e trace=fsync,fdatasync -e inject=fsync,fdatasync:delay_exit=5000 -o "$STAGE_TRACE" "$@""#;
+
+/// Ours, on a disk that needs 5 ms more for each sync. Needs strace.
+pub(crate) fn slow_disk(setup: Setup) -> Setup {
+    setup
+        .env("STAGE_LAST", SLOW_DISK)
+        .env("STAGE_TRACE", "{dir}/conf/syncs")
+}
+
+/// Ours, with each commit on the platter before Cyrus goes on.
+pub(crate) fn full(setup: Setup) -> Setup {
+    setup.conf("notifyd_config", "{dir}/prog/full.toml")
 }
 
 /// The stage's setup for a daemon.

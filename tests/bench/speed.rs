@@ -1,9 +1,11 @@
 //! How many datagrams a second are taken: `null`, `log`, and spooled.
 
 use crate::Options;
-use crate::scene::{Delivery, Receiver};
+use crate::scene::{Delivery, Receiver, Scene, full, setup, slow_disk};
 use crate::senders::{Plan, Way};
+use crate::stage::Setup;
 use crate::table::{Figure, Goal, Who};
+use std::path::Path;
 
 /// Datagrams of one sample.
 const MESSAGES: f64 = 100_000.0;
@@ -58,16 +60,60 @@ fn name(method: &str, senders: usize, way: Way) -> String {
     format!("{method}, {senders} sender{s}, {socket}")
 }
 
+/// Spooled in both ways of committing, on this disk and on a slow one.
+pub(crate) fn disk(options: &Options) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for (name, messages, goals, change) in [
+        ("normal", MESSAGES, &[][..], [None, None]),
+        ("full", MESSAGES / 5.0, &[], [Some(full as Change), None]),
+        (
+            "normal, 5 ms a sync",
+            MESSAGES,
+            &[Goal::AtLeast(20_000.0)],
+            [None, Some(slow_disk as Change)],
+        ),
+        (
+            "full, 5 ms a sync",
+            MESSAGES / 20.0,
+            &[],
+            [Some(full), Some(slow_disk)],
+        ),
+    ] {
+        let title = format!("spooled, {name}; 4 senders, new socket each");
+        let mut figure = Figure::new(title, "datagrams/s", goals);
+        for _ in 0..options.rounds {
+            let place = change.into_iter().flatten();
+            let place = place.fold(setup(Who::Ours), |setup, change| change(setup));
+            let scene = Scene::start_as(place, Delivery::Hangs);
+            let socket = scene.daemon.path("notify");
+            figure.add(
+                Who::Ours,
+                rate_of(&socket, "external", 4, Way::New, options.scaled(messages)),
+            );
+        }
+        figures.push(figure);
+    }
+    figures
+}
+
+/// Something about the daemon's place.
+type Change = fn(Setup) -> Setup;
+
 fn rate(who: Who, method: &str, senders: usize, way: Way, options: &Options) -> f64 {
     let receiver = Receiver::start(who, Delivery::Hangs);
+    let socket = receiver.socket();
+    rate_of(socket, method, senders, way, options.scaled(MESSAGES))
+}
+
+fn rate_of(socket: &Path, method: &str, senders: usize, way: Way, messages: usize) -> f64 {
     let plan = |messages| Plan {
-        socket: receiver.socket(),
+        socket,
         method,
         senders,
         messages,
         way,
         patience: None,
     };
-    plan(1000).run(); // warm
-    plan(options.scaled(MESSAGES)).run().rate()
+    plan(messages.min(1000)).run(); // warm
+    plan(messages).run().rate()
 }

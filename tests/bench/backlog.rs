@@ -65,24 +65,33 @@ pub(crate) fn blast(options: &Options) -> Vec<Figure> {
         "datagrams/s",
         &[],
     );
+    let mut again = Figure::new(
+        "start to first read, after a kill under load",
+        "ms",
+        &[Goal::AtMost(100.0)],
+    );
     for _ in 0..options.rounds {
-        let scene = Scene::start(Who::Ours, Delivery::Hangs);
+        let mut scene = Scene::start(Who::Ours, Delivery::Hangs);
         let pid = scene.daemon.pid();
-        let sent = Plan {
-            socket: &scene.daemon.path("notify"),
+        let socket = scene.daemon.path("notify");
+        let plan = Plan {
+            socket: &socket,
             method: "external",
             senders: 4,
             messages,
             way: Way::New,
             patience: None,
-        }
-        .run();
-        rate.add(Who::Ours, sent.rate());
+        };
+        rate.add(Who::Ours, plan.run().rate());
         std::thread::sleep(REST);
         after.add(Who::Ours, memory(pid, "VmRSS"));
         most.add(Who::Ours, memory(pid, "VmHWM"));
+        let messages = messages / 10;
+        Plan { messages, ..plan }.run(); // so that the log is as long as it gets
+        end(&mut scene.daemon);
+        again.add(Who::Ours, start(&mut scene.daemon, "external") * 1e3);
     }
-    vec![rate, most, after]
+    vec![rate, most, after, again]
 }
 
 /// How fast a backlog is worked off by a method that returns at once, and what a row costs.
@@ -94,22 +103,32 @@ pub(crate) fn drain(options: &Options) -> Vec<Figure> {
         &[Goal::AtLeast(20_000.0)],
     );
     let mut cost = Figure::new("processor time to deliver a spooled row (null)", "µs", &[]);
+    let mut lines = Figure::new("the same: log lines that came", "a row", &[]);
     let mut linear = Figure::new(
         format!("time to drain {large} rows by time to drain {small}"),
         "times",
         &[Goal::AtMost(12.0)],
     );
     for _ in 0..options.rounds {
-        let (seconds, processor) = drain_of(small);
-        rate.add(Who::Ours, small as f64 / seconds);
-        cost.add(Who::Ours, processor / small as f64 * 1e6);
-        linear.add(Who::Ours, drain_of(large).0 / seconds);
+        let drained = drain_of(small);
+        rate.add(Who::Ours, small as f64 / drained.seconds);
+        cost.add(Who::Ours, drained.processor / small as f64 * 1e6);
+        lines.add(Who::Ours, drained.lines as f64 / small as f64);
+        linear.add(Who::Ours, drain_of(large).seconds / drained.seconds);
     }
-    vec![rate, linear, cost]
+    vec![rate, lines, linear, cost]
 }
 
-/// Seconds, and seconds of processor time.
-fn drain_of(rows: usize) -> (f64, f64) {
+/// What it took to work off a backlog.
+struct Drained {
+    seconds: f64,
+    /// Seconds of processor time.
+    processor: f64,
+    /// Lines in syslog, a second later.
+    lines: u64,
+}
+
+fn drain_of(rows: usize) -> Drained {
     let mut scene = Scene::set(setup(Who::Ours), Delivery::Quick);
     let folder = scene.daemon.path("conf/notifyd");
     fill(&folder, "null", rows);
@@ -126,7 +145,13 @@ fn drain_of(rows: usize) -> (f64, f64) {
         std::thread::sleep(Duration::from_millis(10));
     }
     let seconds = begin.elapsed().as_secs_f64();
-    (seconds, processor_time(scene.daemon.pid()))
+    let processor = processor_time(scene.daemon.pid());
+    std::thread::sleep(Duration::from_secs(1)); // for lines that wait for syslogd
+    Drained {
+        seconds,
+        processor,
+        lines: scene.syslogd.records(),
+    }
 }
 
 /// Starts the daemon; seconds from its exec until it has taken a datagram that waited for it.

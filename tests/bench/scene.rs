@@ -12,7 +12,11 @@ use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What sendmail and the external program do.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,7 +32,7 @@ pub(crate) enum Delivery {
 /// A daemon on a stage that costs little.
 pub(crate) struct Scene {
     pub(crate) daemon: Notifyd,
-    _syslogd: Syslogd,
+    pub(crate) syslogd: Syslogd,
     /// Programs that hang wait for this to be closed.
     _gate: File,
 }
@@ -59,7 +63,7 @@ impl Scene {
         )
         .expect("write notifyd.toml");
         Scene {
-            _syslogd: Syslogd::open(&daemon.path("dev/log")),
+            syslogd: Syslogd::open(&daemon.path("dev/log")),
             daemon,
             _gate: open.expect("open the gate"),
         }
@@ -67,29 +71,53 @@ impl Scene {
 
     /// Sets it and starts the daemon.
     pub(crate) fn start(who: Who, delivery: Delivery) -> Scene {
-        Scene::start_as(setup(who), delivery)
-    }
-
-    /// The same, with another setup.
-    pub(crate) fn start_as(setup: Setup, delivery: Delivery) -> Scene {
-        let mut scene = Scene::set(setup, delivery);
+        let mut scene = Scene::set(setup(who), delivery);
         scene.daemon.spawn();
         scene.daemon.wait_ready();
         scene
     }
 }
 
-/// How the daemon is placed when its disk shall be slow: each sync takes 5 ms more. Other calls run at full speed.
-/// It stays the child that the stage knows: strace is the grandchild (-D).
-const SLOW_DISK: &str = r#"for fd in /proc/self/fd/*; do fd=${fd##*/}; if [ "$fd" -gt 4 ]; then eval "exec $fd>&-"; fi; done
-exec 2>/dev/null
-exec strace -D -f --seccomp-bpf -e trace=fsync,fdatasync -e inject=fsync,fdatasync:delay_exit=5000 -o "$STAGE_TRACE" "$@""#;
+/// Counts syncs (a byte each in a file) and makes them take longer. SQLite and Rust's standard library call
+/// them by these names.
+const SLOW_SYNC: &str = r#"#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int slow(const char *name, int fd) {
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
+    int count = open(getenv("SYNC_COUNT"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (count >= 0 && write(count, "s", 1) == 1) close(count);
+    usleep((useconds_t)atoi(getenv("SYNC_MICROSECONDS")));
+    return real(fd);
+}
+int fsync(int fd) { return slow("fsync", fd); }
+int fdatasync(int fd) { return slow("fdatasync", fd); }
+"#;
 
-/// Ours, on a disk that needs 5 ms more for each sync. Needs strace.
-pub(crate) fn slow_disk(setup: Setup) -> Setup {
-    setup
-        .env("STAGE_LAST", SLOW_DISK)
-        .env("STAGE_TRACE", "{dir}/conf/syncs")
+/// Ours, on a disk that needs so much longer for each sync.
+pub(crate) fn start_on_disk(setup: Setup, slower: Duration) -> Scene {
+    let setup = setup
+        .env("LD_PRELOAD", "{dir}/prog/slow.so")
+        .env("SYNC_COUNT", "{dir}/conf/syncs")
+        .env("SYNC_MICROSECONDS", &slower.as_micros().to_string());
+    let mut scene = Scene::set(setup, Delivery::Hangs);
+    let source = scene.daemon.path("prog/slow.c");
+    std::fs::write(&source, SLOW_SYNC).expect("write slow.c");
+    let compiled = Command::new("cc")
+        .args(["-O1", "-shared", "-fPIC", "-o"])
+        .args([&scene.daemon.path("prog/slow.so"), &source])
+        .status();
+    assert!(compiled.expect("a C compiler").success());
+    scene.daemon.spawn();
+    scene.daemon.wait_ready();
+    scene
+}
+
+/// How often a daemon on such a disk has synced.
+pub(crate) fn syncs(scene: &Scene) -> u64 {
+    std::fs::metadata(scene.daemon.path("conf/syncs")).map_or(0, |file| file.len())
 }
 
 /// Ours, with each commit on the platter before Cyrus goes on.
@@ -136,9 +164,10 @@ impl Receiver {
     }
 }
 
-/// A syslogd that throws records away.
+/// A syslogd that counts records and throws them away.
 pub(crate) struct Syslogd {
     socket: UnixDatagram,
+    records: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -147,14 +176,26 @@ impl Syslogd {
         let socket = UnixDatagram::bind(path).expect("bind log socket");
         std::fs::set_permissions(path, Permissions::from_mode(0o666)).expect("chmod");
         let reading = socket.try_clone().expect("dup");
+        let records = Arc::new(AtomicU64::new(0));
+        let counter = records.clone();
         let thread = std::thread::spawn(move || {
             // Nothing is copied. An end of file is what shutdown makes of it.
-            while let Ok((_, 1..)) = recv(&reading, &mut [0u8; 0], RecvFlags::TRUNC) {}
+            while let Ok((_, 1..)) = recv(&reading, &mut [0u8; 0], RecvFlags::TRUNC) {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
         });
         Syslogd {
             socket,
+            records,
             thread: Some(thread),
         }
+    }
+}
+
+impl Syslogd {
+    /// Records so far.
+    pub(crate) fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
     }
 }
 

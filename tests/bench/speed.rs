@@ -1,11 +1,11 @@
 //! How many datagrams a second are taken: `null`, `log`, and spooled.
 
 use crate::Options;
-use crate::scene::{Delivery, Receiver, Scene, full, setup, slow_disk};
+use crate::scene::{Delivery, Receiver, full, setup, start_on_disk, syncs};
 use crate::senders::{Plan, Way};
-use crate::stage::Setup;
 use crate::table::{Figure, Goal, Who};
 use std::path::Path;
+use std::time::Duration;
 
 /// Datagrams of one sample.
 const MESSAGES: f64 = 100_000.0;
@@ -60,44 +60,43 @@ fn name(method: &str, senders: usize, way: Way) -> String {
     format!("{method}, {senders} sender{s}, {socket}")
 }
 
-/// Spooled in both ways of committing, on this disk and on a slow one.
+/// Spooled in both ways of committing, on this disk and on a slow one; how often it synced.
 pub(crate) fn disk(options: &Options) -> Vec<Figure> {
     let mut figures = Vec::new();
-    for (name, messages, goals, change) in [
-        ("normal", MESSAGES, &[][..], [None, None]),
-        ("full", MESSAGES / 5.0, &[], [Some(full as Change), None]),
+    for (name, is_full, slower, part, goals) in [
+        ("normal", false, 0, 1.0, &[][..]),
+        ("full", true, 0, 0.2, &[]),
         (
             "normal, 5 ms a sync",
-            MESSAGES,
+            false,
+            5,
+            1.0,
             &[Goal::AtLeast(20_000.0)],
-            [None, Some(slow_disk as Change)],
         ),
-        (
-            "full, 5 ms a sync",
-            MESSAGES / 20.0,
-            &[],
-            [Some(full), Some(slow_disk)],
-        ),
+        ("full, 5 ms a sync", true, 5, 0.05, &[]),
     ] {
-        let title = format!("spooled, {name}; 4 senders, new socket each");
-        let mut figure = Figure::new(title, "datagrams/s", goals);
-        for _ in 0..options.rounds {
-            let place = change.into_iter().flatten();
-            let place = place.fold(setup(Who::Ours), |setup, change| change(setup));
-            let scene = Scene::start_as(place, Delivery::Hangs);
-            let socket = scene.daemon.path("notify");
-            figure.add(
-                Who::Ours,
-                rate_of(&socket, "external", 4, Way::New, options.scaled(messages)),
-            );
+        let title = |what| format!("spooled, {name}; 4 senders, new socket each{what}");
+        let mut figure = Figure::new(title(""), "datagrams/s", goals);
+        if is_full {
+            figure = figure.note("each batch is synced, which the syncs must show");
         }
-        figures.push(figure);
+        let mut synced = Figure::new(title(": syncs"), "a message", &[]);
+        for _ in 0..options.rounds {
+            let setup = match is_full {
+                true => full(setup(Who::Ours)),
+                false => setup(Who::Ours),
+            };
+            let scene = start_on_disk(setup, Duration::from_millis(slower));
+            let socket = scene.daemon.path("notify");
+            let messages = options.scaled(MESSAGES * part);
+            let rate = rate_of(&socket, "external", 4, Way::New, messages);
+            figure.add(Who::Ours, rate);
+            synced.add(Who::Ours, syncs(&scene) as f64 / messages as f64);
+        }
+        figures.extend([figure, synced]);
     }
     figures
 }
-
-/// Something about the daemon's place.
-type Change = fn(Setup) -> Setup;
 
 fn rate(who: Who, method: &str, senders: usize, way: Way, options: &Options) -> f64 {
     let receiver = Receiver::start(who, Delivery::Hangs);

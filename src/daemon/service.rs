@@ -343,7 +343,7 @@ fn start_intake(
         let peeker = Peeker::new(socket)?;
         tell(State::Unavailable);
         tell(State::Connection);
-        Box::new(move |intake| datagrams::read(peeker, intake, committer, &leave))
+        Box::new(move |intake| datagrams::read(peeker, intake, &committer, &leave))
     } else {
         Box::new(move |intake| {
             streams::serve(&socket, intake, &committer, &leave, || {

@@ -257,7 +257,13 @@ mod tests {
         let method: Arc<dyn Method> = Arc::new(Gated(gate.clone(), begun.clone()));
         let cancel = Arc::new(Cancel::new().unwrap());
         let kind = method::find(b"null").unwrap();
-        let mut lane = Lane::start(0, kind, &method, &cancel, Path::new("/"), &report).unwrap();
+        let rules = LaneRules {
+            permits: kind.permits,
+            timeout: kind.timeout,
+            policy: Policy::default(),
+        };
+        let folder = Path::new("/");
+        let mut lane = Lane::start(0, kind, &rules, &method, &cancel, folder, &report).unwrap();
         let closed = gate.lock().unwrap();
         lane.begin((1..=20).map(row).collect());
         let limit = Instant::now() + Duration::from_secs(60);

@@ -67,7 +67,7 @@ impl Housekeeper {
         if log.left() > db::LONG {
             empty_log(spool, connection)?;
         }
-        Ok(())
+        spool.disk.later().shrink().map_err(io::Error::other)
     }
 
     /// Counts the rows when it is time to; holds up no writer.

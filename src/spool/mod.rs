@@ -327,7 +327,6 @@ fn open_disk(folder: &Path, limits: Limits) -> io::Result<Db> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn row(spool: &Spool, method: &str) -> NewRow {
         let received = now();
@@ -417,71 +416,5 @@ mod tests {
         drop(spool);
         let spool = Spool::open(&parent.join("s")).unwrap();
         assert_eq!(spool.claim("a", now(), 9).unwrap()[0].kept, early);
-    }
-
-    #[test]
-    fn a_large_file_is_given_back_when_all_rows_have_gone() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("s");
-        let spool = Arc::new(Spool::open(&folder).unwrap());
-        let weak = Arc::downgrade(&spool);
-        let house = std::thread::spawn(move || sync::keep_house(&weak));
-        let length = || std::fs::metadata(folder.join("spool.db")).unwrap().len();
-        let large = |spool: &Spool| NewRow {
-            notification: vec![b'x'; 60_000],
-            ..row(spool, "a")
-        };
-        for _ in 0..160 {
-            let rows: Vec<_> = (0..10).map(|_| large(&spool)).collect();
-            assert_eq!(spool.commit(&rows), Kept::Disk);
-        }
-        let limit = Instant::now() + Duration::from_secs(60);
-        while length() < 64 << 20 {
-            assert!(Instant::now() < limit);
-            std::thread::yield_now();
-        }
-        let claimed = spool.claim("a", now(), 2000).unwrap();
-        let done: Vec<_> = claimed
-            .iter()
-            .map(|r| Settlement::Done(r.kept.id))
-            .collect();
-        spool.settle(&done[1..]).unwrap();
-        spool.mend();
-        assert!(length() > 64 << 20, "not while there are rows");
-        spool.settle(&done[..1]).unwrap();
-        while length() > 4 << 20 {
-            assert!(Instant::now() < limit, "{} bytes", length());
-            std::thread::yield_now();
-        }
-        assert_eq!(spool.commit(&[row(&spool, "a")]), Kept::Disk);
-        drop(spool);
-        house.join().unwrap();
-    }
-
-    #[test]
-    fn the_housekeeper_keeps_the_log_short() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
-        let weak = Arc::downgrade(&spool);
-        let house = std::thread::spawn(move || sync::keep_house(&weak));
-        let limit = Instant::now() + Duration::from_secs(60);
-        let mut longest = 0;
-        loop {
-            let rows: Vec<_> = (0..64).map(|_| row(&spool, "a")).collect();
-            assert_eq!(spool.commit(&rows), Kept::Disk);
-            let length = std::fs::metadata(dir.path().join("s/spool.db-wal"))
-                .unwrap()
-                .len();
-            let main = std::fs::metadata(dir.path().join("s/spool.db"))
-                .unwrap()
-                .len();
-            longest = longest.max(length);
-            if main > 8 << 20 {
-                break; // the log was moved into the file while we wrote
-            }
-            assert!(Instant::now() < limit && length < 256 << 20);
-        }
-        drop(spool);
-        house.join().unwrap();
     }
 }

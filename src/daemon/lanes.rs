@@ -4,6 +4,8 @@
 //! them. Only a method that is done at once (`null`, `log`) gets more, which wait in its queue, in
 //! order: with one transaction and two changes of thread for each, a backlog would take long to go.
 
+use super::retry::Policy;
+use super::rules::LaneRules;
 use crate::method::{Delivery, Kind, Method, Outcome};
 use crate::spool::{Row, files, id_text};
 use crate::system::{cancel::Cancel, thread};
@@ -34,6 +36,9 @@ pub(super) type Report = Arc<dyn Fn(usize, Vec<Ended>) + Send + Sync>;
 /// One method's lane, as the dispatcher sees it.
 pub(super) struct Lane {
     pub(super) kind: &'static Kind,
+    permits: usize,
+    /// How long to go on trying.
+    pub(super) policy: Policy,
     /// Claimed, and not ended.
     in_hand: usize,
     /// When it looks into the spool again, if nobody tells it to before.
@@ -47,6 +52,7 @@ impl Lane {
     pub(super) fn start(
         place: usize,
         kind: &'static Kind,
+        rules: &LaneRules,
         method: &Arc<dyn Method>,
         cancel: &Arc<Cancel>,
         folder: &Path,
@@ -55,10 +61,10 @@ impl Lane {
         let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
         let stop = Arc::new(AtomicBool::new(false));
-        for _ in 0..kind.permits {
+        for _ in 0..rules.permits {
             let worker = Worker {
                 place,
-                kind,
+                timeout: rules.timeout,
                 method: method.clone(),
                 cancel: cancel.clone(),
                 folder: folder.to_owned(),
@@ -70,6 +76,8 @@ impl Lane {
         }
         Ok(Lane {
             kind,
+            permits: rules.permits,
+            policy: rules.policy.clone(),
             in_hand: 0,
             look_at: Instant::now(),
             jobs,
@@ -79,7 +87,7 @@ impl Lane {
 
     /// How many deliveries it would take now. One that works ahead takes many at once, or none.
     pub(super) fn room(&self) -> usize {
-        room(self.kind, self.in_hand)
+        room(self.kind.immediate, self.permits, self.in_hand)
     }
 
     /// Begins attempts, in this order; there must be room for them.
@@ -113,9 +121,9 @@ impl Lane {
     }
 }
 
-fn room(kind: &Kind, in_hand: usize) -> usize {
-    match kind.immediate {
-        false => kind.permits.saturating_sub(in_hand),
+fn room(immediate: bool, permits: usize, in_hand: usize) -> usize {
+    match immediate {
+        false => permits.saturating_sub(in_hand),
         true if in_hand <= AHEAD / 2 => AHEAD - in_hand,
         true => 0,
     }
@@ -124,7 +132,7 @@ fn room(kind: &Kind, in_hand: usize) -> usize {
 /// One thread of a lane.
 struct Worker {
     place: usize,
-    kind: &'static Kind,
+    timeout: Duration,
     method: Arc<dyn Method>,
     cancel: Arc<Cancel>,
     folder: PathBuf,
@@ -174,8 +182,7 @@ impl Worker {
                     notification,
                     message_file: self.message_file(row),
                 };
-                self.method
-                    .deliver(&delivery, self.kind.timeout, &self.cancel)
+                self.method.deliver(&delivery, self.timeout, &self.cancel)
             }
             Err(error) => {
                 Outcome::Permanent(format!("the spooled notification is damaged: {error}"))
@@ -230,17 +237,13 @@ mod tests {
 
     #[test]
     fn only_what_is_done_at_once_is_taken_ahead_of_the_permits() {
-        let (null, mailto) = (
-            method::find(b"null").unwrap(),
-            method::find(b"mailto").unwrap(),
+        assert_eq!((room(false, 4, 0), room(false, 4, 4)), (4, 0));
+        assert_eq!(
+            (room(true, 1, 0), room(true, 1, AHEAD / 2)),
+            (AHEAD, AHEAD / 2)
         );
         assert_eq!(
-            (room(mailto, 0), room(mailto, mailto.permits)),
-            (mailto.permits, 0)
-        );
-        assert_eq!((room(null, 0), room(null, AHEAD / 2)), (AHEAD, AHEAD / 2));
-        assert_eq!(
-            (room(null, AHEAD / 2 + 1), room(null, AHEAD)),
+            (room(true, 1, AHEAD / 2 + 1), room(true, 1, AHEAD)),
             (0, 0),
             "many or none"
         );
@@ -254,7 +257,13 @@ mod tests {
         let method: Arc<dyn Method> = Arc::new(Gated(gate.clone(), begun.clone()));
         let cancel = Arc::new(Cancel::new().unwrap());
         let kind = method::find(b"null").unwrap();
-        let mut lane = Lane::start(0, kind, &method, &cancel, Path::new("/"), &report).unwrap();
+        let rules = LaneRules {
+            permits: kind.permits,
+            timeout: kind.timeout,
+            policy: Policy::default(),
+        };
+        let folder = Path::new("/");
+        let mut lane = Lane::start(0, kind, &rules, &method, &cancel, folder, &report).unwrap();
         let closed = gate.lock().unwrap();
         lane.begin((1..=20).map(row).collect());
         let limit = Instant::now() + Duration::from_secs(60);

@@ -107,8 +107,8 @@ struct Reader<'a> {
     /// Added to while `peeking` is locked: so its order is the kernel's queue's.
     seen: Mutex<Seen>,
     committer: &'a Committer,
-    consumer: Consumer,
     leave: &'a Cancel,
+    consumer: Consumer,
     stand_in: StandIn,
 }
 

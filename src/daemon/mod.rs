@@ -19,6 +19,7 @@ pub mod route;
 mod service;
 mod streams;
 mod throttle;
+mod waker;
 
 use crate::config::{Context, Settings};
 use crate::system::signal::{self, Caught};

@@ -231,7 +231,7 @@ impl Service {
             waker: self.dispatcher.waker(),
         };
         self.wired.set(wiring);
-        self.dispatcher.waker().wake();
+        self.dispatcher.waker().wake_all();
         self.phase = Phase::Running;
         info!("SIGHUP: the configuration was read again");
         Ok(())

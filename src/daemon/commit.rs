@@ -1,7 +1,7 @@
 //! The commit: deliveries that the intake has taken become safe.
 
-use super::waker::Waker;
 use super::instances::Instances;
+use super::waker::Waker;
 use crate::method::Kind;
 use crate::spool::{Kept, NewRow, Spool, files};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -22,13 +22,15 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// How long attempts under way may take when a successor waits.
 const HAND_OVER_GRACE: Duration = Duration::from_secs(20);
 /// How long they may take when we are told to end.
 const TERMINATE_GRACE: Duration = Duration::from_secs(5);
+/// How often we look whether the lock is still ours alone.
+const LOOK: Duration = Duration::from_secs(1);
 /// Mode of a socket that we bind ourselves: senders run as our own user.
 const SOCKET_MODE: u32 = 0o600;
 
@@ -75,7 +77,8 @@ pub(super) struct Service {
     leave: Arc<Cancel>,
     phase: Phase,
     next: Option<Settings>,
-    _lock: Option<Lock>,
+    /// Where nobody else may read; the files that were removed since we took them, too: somebody may wait for one.
+    locks: Vec<Lock>,
 }
 
 /// How we got our socket.
@@ -142,7 +145,7 @@ impl Service {
             leave,
             phase: Phase::Running,
             next: None,
-            _lock: lock,
+            locks: lock.into_iter().collect(),
         }))
     }
 
@@ -152,9 +155,14 @@ impl Service {
         load: &mut dyn FnMut() -> Result<Settings, String>,
     ) -> Result<(), Fatal> {
         loop {
-            // We hold a sender ourselves, so there is always somebody to wait for.
-            let Ok(control) = self.control.recv() else {
-                return Ok(());
+            let control = match self.control.recv_timeout(LOOK) {
+                Ok(control) => control,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.keep_lock();
+                    continue;
+                }
+                // We hold a sender ourselves, so there is always somebody to wait for.
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
             match control {
                 Control::Signal(Request::ToggleDebug) => {
@@ -181,6 +189,28 @@ impl Service {
                 }
                 Control::Locked(_) => {}
             }
+        }
+    }
+
+    /// When the lock's file was removed another process could read too: takes the lock again, or leaves to the other.
+    fn keep_lock(&mut self) {
+        let path = self.spool.folder().join("lock");
+        if self.phase == Phase::Leaving || self.locks.last().is_none_or(|lock| lock.is_at(&path)) {
+            return;
+        }
+        match lock::try_take(&path) {
+            Ok(Some(lock)) => {
+                warn!("{}: was removed; locked anew", path.display());
+                self.locks.push(lock);
+            }
+            Ok(None) => {
+                error!(
+                    "{}: was removed, and another notifyd has it now; leaving",
+                    path.display()
+                );
+                self.leave(TERMINATE_GRACE);
+            }
+            Err(error) => debug!("{}: {error}", path.display()), // with its folder, which the spool makes again
         }
     }
 

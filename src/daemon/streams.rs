@@ -9,7 +9,6 @@ use crate::spool::Kept;
 use crate::system::cancel::Cancel;
 use crate::system::socket::{self, Arrival, Sent};
 use crate::wire::dlist::{self, Parser};
-use log::warn;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{self, SocketFlags};
@@ -134,7 +133,8 @@ fn accept_all(
             Err(Errno::AGAIN) => return Ok(()),
             Err(Errno::INTR | Errno::CONNABORTED) => continue,
             Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                warn!("cannot accept a connection: {error}; it waits");
+                let text = format_args!("cannot accept a connection: {error}; it waits");
+                intake.warn(b"accept", 1, text);
                 // Waiting connections keep the listener readable: without a pause this would spin.
                 std::thread::sleep(Duration::from_millis(50));
                 return Ok(());

@@ -14,6 +14,7 @@
 pub mod db;
 pub mod files;
 pub mod queue;
+mod renew;
 pub mod sync;
 mod time;
 mod turn;
@@ -56,6 +57,7 @@ pub struct Spool {
     /// Whether the disk refuses: new rows go to `memory`, and only then may there be any. Changed with `memory`
     /// locked.
     degraded: AtomicBool,
+    place: Mutex<renew::Place>,
     last_id: AtomicI64,
     /// Rows dropped for want of room since the start.
     dropped: AtomicU64,
@@ -100,6 +102,7 @@ impl Spool {
         let degraded = AtomicBool::new(refuses.is_some());
         Ok(Spool {
             folder: folder.to_owned(),
+            place: Mutex::new(renew::Place::new(folder, refuses.is_none())),
             disk: Turns::new(disk),
             memory: Mutex::new(Memory {
                 db: memory,
@@ -286,6 +289,7 @@ impl Spool {
             self.last_id
                 .fetch_max(disk.last_id().unwrap_or(0), Ordering::Relaxed);
             *self.disk.first() = disk;
+            self.place_is_new();
             refusal.unopened = false;
         }
         match Self::move_to_disk(&memory.db, &self.disk) {

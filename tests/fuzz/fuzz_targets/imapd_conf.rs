@@ -17,7 +17,7 @@ fuzz_target!(|text: &[u8]| {
         shown
     );
     let _ = Settings::parse(text, &Context::default()).map(|settings| settings.syslog_ident());
-    if is_plain(text, &conf) {
+    if is_plain(text, &conf) && !has(&shown, b"\\\n") {
         let again = read(&shown, false).expect("what is shown can be read");
         assert_eq!(
             String::from_utf8_lossy(&again.changed()),
@@ -36,10 +36,15 @@ fn read(text: &[u8], lenient: bool) -> Result<ImapdConf, ConfigError> {
 }
 
 /// Whether the lines of `cyr_info conf` say all: they show a deprecated option twice (a warning stands for it), `sieve_extensions`
-/// by the wrong words, and a `{configdirectory}` in front of another only once replaced.
+/// by the wrong words, and a `{configdirectory}` in front of another only once replaced. (And a backslash that was followed
+/// by a NUL stands at the end of its line.)
 fn is_plain(text: &[u8], conf: &ImapdConf) -> bool {
-    let odd: [&[u8]; 2] = [b"sieve_extensions", b"{configdirectory}"];
     let lower = text.to_ascii_lowercase();
-    let has = |part: &&[u8]| lower.windows(part.len()).any(|window| window == *part);
-    conf.warnings().is_empty() && !odd.iter().any(has)
+    conf.warnings().is_empty()
+        && !has(&lower, b"sieve_extensions")
+        && !has(&lower, b"{configdirectory}")
+}
+
+fn has(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }

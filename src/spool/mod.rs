@@ -58,6 +58,8 @@ pub struct Spool {
     /// locked.
     degraded: AtomicBool,
     place: Mutex<renew::Place>,
+    /// The file was found to be corrupt.
+    corrupt: AtomicBool,
     last_id: AtomicI64,
     /// Rows dropped for want of room since the start.
     dropped: AtomicU64,
@@ -103,6 +105,7 @@ impl Spool {
         Ok(Spool {
             folder: folder.to_owned(),
             place: Mutex::new(renew::Place::new(folder, refuses.is_none())),
+            corrupt: AtomicBool::new(false),
             disk: Turns::new(disk),
             memory: Mutex::new(Memory {
                 db: memory,
@@ -159,6 +162,7 @@ impl Spool {
     }
 
     fn degrade(&self, error: &rusqlite::Error) {
+        self.note(error);
         let mut memory = self.memory();
         if memory.refuses.is_none() {
             error!("spool: cannot write: {error}; keeping new deliveries in memory until it can");
@@ -200,7 +204,8 @@ impl Spool {
             false => Vec::new(),
         };
         if rows.len() < most {
-            match self.disk.later().claim(method, now, most - rows.len()) {
+            let claimed = self.disk.later().claim(method, now, most - rows.len());
+            match claimed.inspect_err(|error| self.note(error)) {
                 Ok(more) => rows.extend(more),
                 Err(error) if rows.is_empty() => return Err(error),
                 Err(_) => {} // what memory gave is claimed already
@@ -221,7 +226,8 @@ impl Spool {
         let mut on_disk = settlements.to_vec();
         let mut files = self.settle_in_memory(&mut on_disk)?;
         if !on_disk.is_empty() {
-            files.extend(self.disk.later().settle(&on_disk)?);
+            let settled = self.disk.later().settle(&on_disk);
+            files.extend(settled.inspect_err(|error| self.note(error))?);
         }
         for name in files {
             files::remove(&self.folder, &name);
@@ -251,7 +257,8 @@ impl Spool {
             true => self.memory().db.next_due(method)?,
             false => None,
         };
-        let on_disk = self.disk.later().next_due(method)?;
+        let on_disk = self.disk.later().next_due(method);
+        let on_disk = on_disk.inspect_err(|error| self.note(error))?;
         Ok(in_memory.into_iter().chain(on_disk).min())
     }
 
@@ -335,8 +342,17 @@ impl Spool {
 
 fn open_disk(folder: &Path) -> io::Result<Db> {
     files::make_folders(folder)?;
-    let disk = Db::open(&folder.join("spool.db"))?;
-    let recovered = disk.recover().map_err(io::Error::other)?;
+    let path = folder.join("spool.db");
+    let mut disk = Db::open(&path)?;
+    let mut recovered = disk.recover();
+    if let Err(error) = &recovered
+        && db::is_corrupt(error)
+    {
+        db::keep_aside(&path, error)?;
+        disk = Db::open(&path)?;
+        recovered = Ok(0);
+    }
+    let recovered = recovered.map_err(io::Error::other)?;
     if recovered > 0 {
         info!(
             "spool: {recovered} deliveries were under way when the last process ended; they are due again"

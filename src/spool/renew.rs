@@ -8,14 +8,15 @@
 //! What somebody has put in its place is kept aside and not read: it may be a copy of ours, and would be
 //! delivered twice. Nobody can commit while the new file is written: about a second for 500,000 rows.
 
-use super::db::Db;
+use super::db::{Db, is_corrupt, keep_aside, move_aside, unless_missing};
 use super::{Spool, files};
-use log::error;
+use log::{debug, error};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 /// Which file we have open, by device and inode.
 pub(super) type Identity = Option<(u64, u64)>;
@@ -40,6 +41,35 @@ impl Place {
 }
 
 impl Spool {
+    /// Takes note of an error of the file: one that is found to be corrupt is replaced.
+    pub(super) fn note(&self, error: &rusqlite::Error) {
+        if is_corrupt(error) {
+            self.corrupt.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Puts a file aside that was found to be corrupt while in use, and begins a new one.
+    pub(super) fn replace_corrupt(&self) {
+        if !self.corrupt.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let path = self.folder.join("spool.db");
+        let mut disk = self.disk.first();
+        let corrupt = rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+            None,
+        );
+        match keep_aside(&path, &corrupt).and_then(|()| Db::open(&path)) {
+            Ok(new) => {
+                *disk = new;
+                drop(disk);
+                self.place_is_new();
+            }
+            // Seen again at the next access.
+            Err(error) => debug!("spool: {error}"),
+        }
+    }
+
     /// The file at the spool's path was opened just now.
     pub(super) fn place_is_new(&self) {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Place::new(&self.folder, true);
@@ -92,25 +122,9 @@ fn renew(old: &Db, path: &Path) -> io::Result<Db> {
     old.copy_to(&new).map_err(io::Error::other)?;
     File::open(&new)?.sync_all()?;
     // A log that is left there belongs to the old file; SQLite would take it for the new one's.
-    let aside = path.with_extension(format!("db.aside-{}", super::now()));
-    for suffix in ["", "-wal", "-shm"] {
-        unless_missing(fs::rename(with(path, suffix), with(&aside, suffix)))?;
-    }
+    move_aside(path, "aside")?;
     fs::rename(&new, path)?;
     Db::open(path)
-}
-
-fn unless_missing(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn with(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 #[cfg(test)]
@@ -216,5 +230,66 @@ mod tests {
         drop(spool);
         let spool = Spool::open(&parent.join("s")).unwrap();
         assert_eq!(spool.claim("a", now(), 9).unwrap()[0].kept, early);
+    }
+
+    /// Overwrites the middle of the spool file, where the rows are.
+    fn damage(folder: &Path) {
+        use std::os::unix::fs::FileExt;
+        let file = File::options()
+            .write(true)
+            .open(folder.join("spool.db"))
+            .unwrap();
+        let length = file.metadata().unwrap().len();
+        file.write_all_at(&vec![0xa5; length as usize - 4096], 4096)
+            .unwrap();
+    }
+
+    fn asides(folder: &Path) -> usize {
+        let names = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.contains("corrupt")).count()
+    }
+
+    #[test]
+    fn a_file_that_is_found_to_be_corrupt_while_in_use_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("s");
+        let spool = Spool::open(&folder).unwrap();
+        let rows: Vec<_> = (0..5000).map(|_| row(&spool)).collect();
+        assert_eq!(spool.commit(&rows), Kept::Disk);
+        spool.disk.first().checkpoint().unwrap();
+        // What SQLite has in its cache is not read again.
+        *spool.disk.first() = Db::open(&folder.join("spool.db")).unwrap();
+        damage(&folder);
+        let after = row(&spool);
+        let kept = spool.commit(std::slice::from_ref(&after));
+        assert!(spool.claim("a", now(), 9999).is_err() || kept == Kept::Memory);
+        spool.replace_corrupt();
+        assert!(asides(&folder) > 0);
+        let another = row(&spool);
+        assert_ne!(spool.commit(std::slice::from_ref(&another)), Kept::Dropped);
+        assert!(!spool.claim("a", now(), 9).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_found_to_be_corrupt_at_the_start_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("s");
+        let spool = Spool::open(&folder).unwrap();
+        let rows: Vec<_> = (0..5000).map(|_| row(&spool)).collect();
+        assert_eq!(spool.commit(&rows), Kept::Disk);
+        assert!(!spool.claim("a", now(), 9).unwrap().is_empty());
+        spool.disk.first().checkpoint().unwrap();
+        drop(spool);
+        damage(&folder);
+        fs::remove_file(folder.join("spool.db-wal")).unwrap(); // it has all pages once more
+        let spool = Spool::open(&folder).unwrap();
+        let _ = spool.claim("a", now(), 9); // what was missed at the start is found now
+        spool.replace_corrupt();
+        assert!(asides(&folder) > 0);
+        let after = row(&spool);
+        assert_eq!(spool.commit(std::slice::from_ref(&after)), Kept::Disk);
+        assert_eq!(spool.claim("a", now(), 9).unwrap()[0].kept, after);
     }
 }

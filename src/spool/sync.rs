@@ -33,6 +33,7 @@ pub fn keep_house(spool: &Weak<Spool>) {
     loop {
         std::thread::sleep(EVERY);
         let Some(spool) = spool.upgrade() else { return };
+        spool.replace_corrupt();
         spool.keep_place();
         housekeeper.log = spool.folder().join("spool.db-wal");
         if let Err(error) = housekeeper.look_after(&spool) {

@@ -19,7 +19,9 @@ fuzz_target!(|raw: &[u8]| {
     }
     let printed = serde_json::to_vec(&object).expect("JSON can be printed");
     let again = Event::parse(&printed).expect("what we print is JSON");
-    assert_eq!(again.kind(), event.kind());
+    if !event.json(Param::Event).is_some_and(Json::is_number) {
+        assert_eq!(again.kind(), event.kind());
+    }
     let whole = |event: &Event<'_>| without_fractions(Json::Object(self::object(event)));
     assert_eq!(whole(&again), whole(&event));
     ask(&event);

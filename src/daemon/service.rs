@@ -4,6 +4,8 @@ use super::commit::{Committer, Wired, Wiring};
 use super::dispatch::Dispatcher;
 use super::instances::Instances;
 use super::intake::Intake;
+use super::own::{self, Nag, USUAL_SPOOL};
+use super::rules::Rules;
 use super::{Fatal, Standing, apply, datagrams, streams};
 use crate::config::{NotifySocket, Settings};
 use crate::method::{self, Kind};
@@ -23,7 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long attempts under way may take when a successor waits.
 const HAND_OVER_GRACE: Duration = Duration::from_secs(20);
@@ -31,8 +33,6 @@ const HAND_OVER_GRACE: Duration = Duration::from_secs(20);
 const TERMINATE_GRACE: Duration = Duration::from_secs(5);
 /// How often we look whether the lock is still ours alone.
 const LOOK: Duration = Duration::from_secs(1);
-/// Mode of a socket that we bind ourselves: senders run as our own user.
-const SOCKET_MODE: u32 = 0o600;
 
 /// What the main thread is told.
 enum Control {
@@ -77,6 +77,7 @@ pub(super) struct Service {
     leave: Arc<Cancel>,
     phase: Phase,
     next: Option<Settings>,
+    nag: Nag,
     /// Where nobody else may read; the files that were removed since we took them, too: somebody may wait for one.
     locks: Vec<Lock>,
 }
@@ -107,16 +108,17 @@ impl Service {
         let Turn::Ours(lock) = take_lock(&folder, &sender, &control)? else {
             return Ok(None);
         };
-        let spool = Arc::new(Spool::open(&folder)?);
+        let spool = Arc::new(Spool::open_with(&folder, own::limits(settings))?);
         let house = Arc::downgrade(&spool);
         thread("spool", move || sync::keep_house(&house))?;
 
         let instances = Arc::new(Instances::build(&method::Context { settings, syslog }));
-        let dispatcher = start_dispatcher(&spool, &instances, &sender)?;
+        let dispatcher = start_dispatcher(&spool, &instances, settings, &sender)?;
         let wired = Wired::new(Wiring {
             instances,
             default,
             waker: dispatcher.waker(),
+            allowed: own::allowed(settings),
         });
         let leave = Arc::new(Cancel::new()?);
         let intake = Intake::new(spool.clone(), wired.clone())?;
@@ -126,6 +128,10 @@ impl Service {
             folder.display(),
             default.name
         );
+        let nag = Nag::new(settings, Instant::now());
+        let other = settings.configdirectory.join(USUAL_SPOOL);
+        let ours = folder.clone();
+        thread("left", move || own::say_what_is_left(&other, &ours))?;
         let master = listening.master.clone();
         let committer = Committer::new(spool.clone(), wired.clone());
         start_intake(intake, committer, listening, leave.clone(), sender.clone())?;
@@ -145,6 +151,7 @@ impl Service {
             leave,
             phase: Phase::Running,
             next: None,
+            nag,
             locks: lock.into_iter().collect(),
         }))
     }
@@ -155,9 +162,11 @@ impl Service {
         load: &mut dyn FnMut() -> Result<Settings, String>,
     ) -> Result<(), Fatal> {
         loop {
-            let control = match self.control.recv_timeout(LOOK) {
+            let wait = self.nag.wait(Instant::now()).min(LOOK);
+            let control = match self.control.recv_timeout(wait) {
                 Ok(control) => control,
                 Err(RecvTimeoutError::Timeout) => {
+                    self.nag.remind(Instant::now());
                     self.keep_lock();
                     continue;
                 }
@@ -169,7 +178,7 @@ impl Service {
                     self.syslog.set_debug(!self.syslog.debug())
                 }
                 Control::Signal(Request::Terminate) => self.leave(TERMINATE_GRACE),
-                Control::Signal(Request::Reload) => match load() {
+                Control::Signal(Request::Reload) => match load().and_then(flawless) {
                     Err(message) => {
                         error!("SIGHUP: {message}; going on with the configuration as it was")
                     }
@@ -249,16 +258,22 @@ impl Service {
             ));
         };
         apply(&settings, &self.syslog);
+        if settings.spool() != self.spool.folder() {
+            warn!("SIGHUP: another path of the spool counts from the next start on");
+        }
+        self.spool.set_limits(own::limits(&settings));
+        self.nag = Nag::new(&settings, Instant::now());
         let context = method::Context {
             settings: &settings,
             syslog: &self.syslog,
         };
         let instances = Arc::new(Instances::build(&context));
-        self.dispatcher = start_dispatcher(&self.spool, &instances, &self.sender)?;
+        self.dispatcher = start_dispatcher(&self.spool, &instances, &settings, &self.sender)?;
         let wiring = Wiring {
             instances,
             default: self.default,
             waker: self.dispatcher.waker(),
+            allowed: own::allowed(&settings),
         };
         self.wired.set(wiring);
         self.dispatcher.waker().wake_all();
@@ -268,14 +283,24 @@ impl Service {
     }
 }
 
+/// The settings, unless notifyd.toml has mistakes: those in force are better.
+fn flawless(settings: Settings) -> Result<Settings, String> {
+    match own::complain(&settings) {
+        None => Ok(settings),
+        Some(what) => Err(what),
+    }
+}
+
 fn start_dispatcher(
     spool: &Arc<Spool>,
     instances: &Instances,
+    settings: &Settings,
     sender: &Sender<Control>,
 ) -> io::Result<Dispatcher> {
     let sender = sender.clone();
     // When nobody listens any more, the process is about to end.
-    Dispatcher::start(spool.clone(), instances, move || {
+    let rules = Rules::new(&settings.own.config);
+    Dispatcher::start(spool.clone(), instances, &rules, move || {
         drop(sender.send(Control::Delivered))
     })
 }
@@ -311,7 +336,8 @@ fn listen(settings: &Settings, standing: Standing) -> Result<Listening, Fatal> {
             super::exit::OSERR,
         )
     };
-    let socket = socket::bind(path, datagram, SOCKET_MODE).map_err(named)?;
+    let mode = settings.own.config.intake.socket_mode.0;
+    let socket = socket::bind(path, datagram, mode).map_err(named)?;
     Ok(Listening {
         socket,
         master: None,
@@ -373,7 +399,7 @@ fn start_intake(
         let peeker = Peeker::new(socket)?;
         tell(State::Unavailable);
         tell(State::Connection);
-        Box::new(move |intake| datagrams::read(peeker, intake, committer, &leave))
+        Box::new(move |intake| datagrams::read(peeker, intake, &committer, &leave))
     } else {
         Box::new(move |intake| {
             streams::serve(&socket, intake, &committer, &leave, || {

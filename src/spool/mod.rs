@@ -13,14 +13,19 @@
 
 pub mod db;
 pub mod files;
+mod keep;
+mod open;
 pub mod queue;
 mod renew;
+mod room;
 pub mod sync;
 mod time;
 mod turn;
 
 use db::Db;
-use log::{error, info, warn};
+use log::{error, warn};
+use open::open_disk;
+use room::Room;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -29,12 +34,9 @@ use std::time::{Duration, Instant};
 use turn::Turns;
 
 pub use db::{NewRow, Row, Settlement};
+pub use room::Limits;
 pub use time::{Micros, id_text, now};
 
-/// Most bytes on disk before new rows are refused.
-const MAX_BYTES: u64 = 4 << 30;
-/// Most bytes in memory while the disk cannot be written.
-const MAX_MEMORY: u64 = 32 << 20;
 /// How long a disk that refused is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -61,6 +63,7 @@ pub struct Spool {
     /// The file was found to be corrupt.
     corrupt: AtomicBool,
     last_id: AtomicI64,
+    room: Room,
     /// Rows dropped for want of room since the start.
     dropped: AtomicU64,
 }
@@ -78,6 +81,14 @@ struct Refusal {
 }
 
 impl Spool {
+    /// Opens the spool in `folder` with the usual limits; see [`Spool::open_with`].
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn open(folder: &Path) -> io::Result<Spool> {
+        Spool::open_with(folder, Limits::default())
+    }
+
     /// Opens the spool in `folder`, makes it when it is not there, and sets every `active` row
     /// back to due: who holds the lock knows that its owner is dead. A file that is no spool or is
     /// corrupt is kept aside and a new one begun. When nothing can be opened the spool starts in
@@ -85,9 +96,9 @@ impl Spool {
     ///
     /// # Errors
     /// When there is no memory.
-    pub fn open(folder: &Path) -> io::Result<Spool> {
+    pub fn open_with(folder: &Path, limits: Limits) -> io::Result<Spool> {
         let memory = Db::memory().map_err(io::Error::other)?;
-        let (disk, refuses) = match open_disk(folder) {
+        let (disk, refuses) = match open_disk(folder, limits) {
             Ok(disk) => (disk, None),
             Err(error) => {
                 error!("spool: cannot open: {error}; keeping deliveries in memory until it can");
@@ -113,6 +124,7 @@ impl Spool {
             }),
             degraded,
             last_id: AtomicI64::new(last),
+            room: Room::new(limits),
             dropped: AtomicU64::new(0),
         })
     }
@@ -133,29 +145,6 @@ impl Spool {
         }
     }
 
-    /// Keeps `rows`, all or none of them, in one transaction.
-    pub fn commit(&self, rows: &[NewRow]) -> Kept {
-        if rows.is_empty() {
-            return Kept::Disk;
-        }
-        loop {
-            if !self.is_degraded() {
-                match self.disk.first().commit(rows, MAX_BYTES) {
-                    Ok(true) => return Kept::Disk,
-                    Ok(false) => return self.drop_rows(rows, "the spool is full"),
-                    Err(error) => self.degrade(&error),
-                }
-            }
-            let memory = self.memory();
-            if memory.refuses.is_some() {
-                return match memory.db.commit(rows, MAX_MEMORY) {
-                    Ok(true) => Kept::Memory,
-                    _ => self.drop_rows(rows, "the disk refuses and memory is full"),
-                };
-            } // else it was mended meanwhile: the disk again
-        }
-    }
-
     /// Whether the disk refuses, and new rows are kept in memory.
     pub fn is_degraded(&self) -> bool {
         self.degraded.load(Ordering::Acquire)
@@ -172,18 +161,6 @@ impl Spool {
             });
             self.degraded.store(true, Ordering::Release);
         }
-    }
-
-    fn drop_rows(&self, rows: &[NewRow], why: &str) -> Kept {
-        let before = self.dropped.fetch_add(rows.len() as u64, Ordering::Relaxed);
-        // Loud, but not as loud as the flood that filled the spool.
-        if before == 0 || before / 1000 != (before + rows.len() as u64) / 1000 {
-            error!(
-                "spool: {why}: {} deliveries dropped so far",
-                before + rows.len() as u64
-            );
-        }
-        Kept::Dropped
     }
 
     /// Rows dropped for want of room since the start.
@@ -228,6 +205,8 @@ impl Spool {
         if !on_disk.is_empty() {
             let settled = self.disk.later().settle(&on_disk);
             files.extend(settled.inspect_err(|error| self.note(error))?);
+            let done = |settlement: &&Settlement| matches!(settlement, Settlement::Done(_));
+            self.room.removed(on_disk.iter().filter(done).count());
         }
         for name in files {
             files::remove(&self.folder, &name);
@@ -290,7 +269,7 @@ impl Spool {
         }
         refusal.retry = Instant::now() + RETRY;
         if refusal.unopened {
-            let Ok(disk) = open_disk(&self.folder) else {
+            let Ok(disk) = open_disk(&self.folder, self.room.limits()) else {
                 return false;
             };
             self.last_id
@@ -301,6 +280,7 @@ impl Spool {
         }
         match Self::move_to_disk(&memory.db, &self.disk) {
             Ok(moved) => {
+                self.room.added(moved);
                 warn!("spool: can be written again; {moved} deliveries moved from memory to disk");
                 memory.refuses = None;
                 self.degraded.store(false, Ordering::Release);
@@ -329,6 +309,7 @@ impl Spool {
     /// When the disk refuses.
     pub fn purge_failed(&self, before: Micros) -> rusqlite::Result<usize> {
         let (count, files) = self.disk.later().purge_failed(before)?;
+        self.room.removed(count);
         for name in files {
             files::remove(&self.folder, &name);
         }
@@ -338,28 +319,6 @@ impl Spool {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn open_disk(folder: &Path) -> io::Result<Db> {
-    files::make_folders(folder)?;
-    let path = folder.join("spool.db");
-    let mut disk = Db::open(&path)?;
-    let mut recovered = disk.recover();
-    if let Err(error) = &recovered
-        && db::is_corrupt(error)
-    {
-        db::keep_aside(&path, error)?;
-        disk = Db::open(&path)?;
-        recovered = Ok(0);
-    }
-    let recovered = recovered.map_err(io::Error::other)?;
-    if recovered > 0 {
-        info!(
-            "spool: {recovered} deliveries were under way when the last process ended; they are due again"
-        );
-    }
-    files::remove_orphans(folder, |name| disk.names_file(name).unwrap_or(true))?;
-    Ok(disk)
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@
 //! delivered twice. Nobody can commit while the new file is written: about a second for 500,000 rows.
 
 use super::db::{Db, is_corrupt, keep_aside, move_aside, unless_missing};
-use super::{Spool, files};
+use super::open::open_file;
+use super::{Limits, Spool, files};
 use log::{debug, error};
 use std::fs::{self, File};
 use std::io;
@@ -59,7 +60,8 @@ impl Spool {
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
             None,
         );
-        match keep_aside(&path, &corrupt).and_then(|()| Db::open(&path)) {
+        let limits = self.room.limits();
+        match keep_aside(&path, &corrupt).and_then(|()| open_file(&path, limits)) {
             Ok(new) => {
                 *disk = new;
                 drop(disk);
@@ -84,7 +86,7 @@ impl Spool {
             return;
         }
         let mut disk = self.disk.first();
-        match renew(&disk, &path) {
+        match renew(&disk, &path, self.room.limits()) {
             Ok(new) => {
                 *disk = new;
                 *place = Place::new(&self.folder, true);
@@ -113,7 +115,7 @@ pub(super) fn identity(path: &Path) -> Identity {
 }
 
 /// Writes what `old` holds to a new file at `path`.
-fn renew(old: &Db, path: &Path) -> io::Result<Db> {
+fn renew(old: &Db, path: &Path, limits: Limits) -> io::Result<Db> {
     if let Some(folder) = path.parent() {
         files::make_folders(folder)?;
     }
@@ -124,7 +126,7 @@ fn renew(old: &Db, path: &Path) -> io::Result<Db> {
     // A log that is left there belongs to the old file; SQLite would take it for the new one's.
     move_aside(path, "aside")?;
     fs::rename(&new, path)?;
-    Db::open(path)
+    open_file(path, limits)
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ pub fn keep_house(spool: &Weak<Spool>) {
         spool.replace_corrupt();
         spool.keep_place();
         housekeeper.log = spool.folder().join("spool.db-wal");
-        if let Err(error) = housekeeper.look_after(&spool) {
+        let done = housekeeper.look_after(&spool);
+        if let Err(error) = done.and_then(|()| housekeeper.count(&spool)) {
             // The commits are made; the next round tries again, and a disk that is really broken shows at the next commit.
             log::debug!("spool: housekeeping: {error}");
             housekeeper.connection = None;
@@ -82,6 +83,16 @@ impl Housekeeper {
         Ok(())
     }
 
+    /// Counts the rows when it is time to; holds up no writer.
+    fn count(&mut self, spool: &Spool) -> io::Result<()> {
+        spool.room.recount(|| {
+            let connection = self.connection(spool)?;
+            connection
+                .query_row("SELECT count(*) FROM delivery", [], |row| row.get(0))
+                .map_err(io::Error::other)
+        })
+    }
+
     fn connection(&mut self, spool: &Spool) -> io::Result<&Connection> {
         if self.connection.is_none() {
             let path = spool.folder().join("spool.db");
@@ -95,17 +106,14 @@ impl Housekeeper {
 
 /// Moves the log into the file until it can begin anew.
 fn empty_log(spool: &Spool, connection: &Connection) -> io::Result<()> {
-    let mut left = i64::MAX;
+    let ask = |what| db::checkpoint(connection, what).map_err(io::Error::other);
     for _ in 0..ROUNDS {
-        let log = db::checkpoint(connection, Checkpoint::Passive).map_err(io::Error::other)?;
-        let before = std::mem::replace(&mut left, log.left());
-        if left <= LITTLE || left >= before {
+        ask(Checkpoint::Passive)?; // moves what was in the log when it began
+        if ask(Checkpoint::Noop)?.left() <= LITTLE {
             break;
         }
     }
-    if left > 0 {
-        // With the writers' own connection, so that none of them can go on meanwhile.
-        spool.disk.later().checkpoint().map_err(io::Error::other)?;
-    }
+    // With the writers' own connection, so that none of them can go on meanwhile.
+    spool.disk.later().checkpoint().map_err(io::Error::other)?;
     Ok(())
 }

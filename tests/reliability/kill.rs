@@ -24,7 +24,9 @@ fn wait_moment(n: &Notifyd, random: &mut Random, sent: &AtomicUsize, most: usize
 }
 
 /// One of so many goes to the external program, which takes a thousand times longer than a record.
-const EXTERNAL: usize = 100;
+fn external_every() -> usize {
+    times(4, 100)
+}
 
 #[test]
 #[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
@@ -43,7 +45,7 @@ fn no_datagram_is_lost() {
             socket.set_write_timeout(Some(LIMIT)).unwrap();
             while !stop.load(SeqCst) {
                 let i = sent.load(SeqCst);
-                let datagram = if i.is_multiple_of(EXTERNAL) {
+                let datagram = if i.is_multiple_of(external_every()) {
                     external(i)
                 } else {
                     logged(i)
@@ -64,7 +66,7 @@ fn no_datagram_is_lost() {
     let all = sent.load(SeqCst);
     n.fence_log();
     wait_drained(&n);
-    let is_external = |i: &usize| i.is_multiple_of(EXTERNAL);
+    let is_external = |i: &usize| i.is_multiple_of(external_every());
     let again = none_missing(
         "records",
         (0..all).filter(|i| !is_external(i)),

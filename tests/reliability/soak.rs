@@ -56,8 +56,8 @@ fn soak(what: &str, setup: Setup, stream: bool) {
     let mut random = Random::new(what);
     let all = recorded();
     assert!(all.len() > 1000);
-    let many = if minutes().is_some() { 2000 } else { 300 };
-    let rounds = if minutes().is_some() { usize::MAX } else { 4 };
+    let many = if minutes().is_some() { 2000 } else { 500 };
+    let rounds = if minutes().is_some() { usize::MAX } else { 8 };
     let limit = Duration::from_secs(minutes().unwrap_or(1) * 60 / 2); // two runs, one after the other
     // Nobody answers for zephyr here: its deliveries stay owed.
     let n = setup.own_network().start();

@@ -2,10 +2,12 @@
 //! the [`Spool`](super::Spool)'s business.
 
 mod carry;
+mod depth;
 mod row;
 mod settle;
 mod wal;
 
+pub(super) use depth::depths;
 pub use row::{NewRow, Row, Settlement};
 pub(super) use settle::delete_row;
 pub use wal::Log;
@@ -58,6 +60,7 @@ impl Db {
     /// # Errors
     /// When it cannot be opened for other reasons, or is of a newer form.
     pub fn open(path: &Path) -> io::Result<Db> {
+        let named = |error| io::Error::other(format!("{}: {error}", path.display()));
         match Db::try_open(path) {
             Err(error) if is_corrupt(&error) => {
                 let aside = path.with_extension(format!("db.corrupt-{}", super::now() / 1_000_000));
@@ -72,9 +75,9 @@ impl Db {
                     name.push(suffix);
                     let _ = std::fs::remove_file(name); // belongs to the file put aside; mostly not there
                 }
-                Db::try_open(path).map_err(|error| named(path, &error))
+                Db::try_open(path).map_err(named)
             }
-            other => other.map_err(|error| named(path, &error)),
+            other => other.map_err(named),
         }
     }
 
@@ -128,6 +131,7 @@ impl Db {
                 ));
             }
         }
+        connection.execute_batch(depth::INDEX)?;
         Ok(Db {
             connection,
             until_size: Cell::new(0),
@@ -302,10 +306,6 @@ fn is_corrupt(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
     )
-}
-
-fn named(path: &Path, error: &rusqlite::Error) -> io::Error {
-    io::Error::other(format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

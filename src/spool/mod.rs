@@ -12,6 +12,7 @@
 //! once, and a power cut after at most [`sync::EVERY`]; see [`sync`].
 
 pub mod db;
+pub mod depth;
 pub mod files;
 pub mod queue;
 pub mod sync;

@@ -93,6 +93,10 @@ impl Queue {
         }))
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// The folder of the spool.
     pub fn folder(&self) -> &Path {
         &self.folder

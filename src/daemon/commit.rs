@@ -2,6 +2,7 @@
 
 use super::dispatch::Waker;
 use super::instances::Instances;
+use super::monitor::Monitor;
 use crate::method::Kind;
 use crate::spool::{Kept, NewRow, Spool, files};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -45,12 +46,17 @@ impl Wired {
 pub struct Committer {
     spool: Arc<Spool>,
     wired: Wired,
+    monitor: Arc<Monitor>,
 }
 
 impl Committer {
     /// Commits to `spool`.
-    pub fn new(spool: Arc<Spool>, wired: Wired) -> Committer {
-        Committer { spool, wired }
+    pub fn new(spool: Arc<Spool>, wired: Wired, monitor: Arc<Monitor>) -> Committer {
+        Committer {
+            spool,
+            wired,
+            monitor,
+        }
     }
 
     /// Commits `rows`. When this returns they are safe, or were counted as dropped.
@@ -58,7 +64,9 @@ impl Committer {
         if rows.is_empty() {
             return Kept::Disk;
         }
+        self.monitor.commit_begins();
         let kept = self.spool.commit(rows);
+        self.monitor.committed(rows, kept);
         if kept == Kept::Dropped {
             for name in rows.iter().filter_map(|row| row.file.as_deref()) {
                 files::remove(self.spool.folder(), name);

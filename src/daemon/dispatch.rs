@@ -4,6 +4,7 @@
 
 use super::instances::Instances;
 use super::lanes::{Ended, Lane, Report};
+use super::monitor::Monitor;
 use super::retry::{Policy, Verdict, verdict};
 use super::throttle::{Throttle, and_more};
 use crate::method::{METHODS, Outcome};
@@ -73,6 +74,7 @@ impl Dispatcher {
     pub fn start(
         spool: Arc<Spool>,
         instances: &Instances,
+        monitor: Arc<Monitor>,
         ended: impl FnOnce() + Send + 'static,
     ) -> io::Result<Dispatcher> {
         let (sender, events) = channel();
@@ -108,6 +110,7 @@ impl Dispatcher {
             policy: Policy::default(),
             unsettled: Vec::new(),
             deferrals: Throttle::default(),
+            monitor,
             stop: None,
             purge_at: Instant::now(),
         };
@@ -154,6 +157,7 @@ struct Dispatch {
     /// Known ends of attempts that are not written down yet; at most as many as there are permits.
     unsettled: Vec<Settlement>,
     deferrals: Throttle,
+    monitor: Arc<Monitor>,
     stop: Option<Stop>,
     purge_at: Instant,
 }
@@ -295,14 +299,16 @@ impl Dispatch {
         let (Outcome::Delivered(why) | Outcome::Temporary(why) | Outcome::Permanent(why)) =
             &ended.outcome;
         let error = why.clone();
-        match verdict(
+        let verdict = verdict(
             &self.policy,
             &ended.outcome,
             id,
             ended.row.attempts,
             ended.row.kept.received,
             now,
-        ) {
+        );
+        self.monitor.ended(ended, &verdict, why, now);
+        match verdict {
             Verdict::Done => {
                 info!("{}", line(&ended.row, "delivered", why, now));
                 Settlement::Done(id)

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// An attempt that has ended.
 pub(super) struct Ended {
@@ -17,6 +17,8 @@ pub(super) struct Ended {
     pub(super) lane: usize,
     pub(super) row: Row,
     pub(super) outcome: Outcome,
+    /// How long it took.
+    pub(super) took: Duration,
 }
 
 /// Who is told of each attempt that has ended.
@@ -93,6 +95,7 @@ impl Worker {
                 .unwrap_or_else(PoisonError::into_inner)
                 .recv();
             let Ok(row) = job else { return };
+            let began = Instant::now();
             // A bug in one method must not stop the others, nor this one for ever.
             let outcome =
                 catch_unwind(AssertUnwindSafe(|| self.attempt(&row))).unwrap_or_else(|_| {
@@ -102,6 +105,7 @@ impl Worker {
                 lane: self.place,
                 row,
                 outcome,
+                took: began.elapsed(),
             };
             (self.report)(ended);
         }

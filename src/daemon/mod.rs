@@ -13,12 +13,16 @@ pub mod dispatch;
 pub mod instances;
 pub mod intake;
 mod lanes;
+pub mod metrics;
+pub mod monitor;
 pub mod options;
 pub mod retry;
 pub mod route;
 mod service;
+mod stats;
 mod streams;
 mod throttle;
+pub mod watchers;
 
 use crate::config::{Context, Settings};
 use crate::system::signal::{self, Caught};

@@ -4,7 +4,10 @@ use super::commit::{Committer, Wired, Wiring};
 use super::dispatch::Dispatcher;
 use super::instances::Instances;
 use super::intake::Intake;
-use super::{Fatal, Standing, apply, datagrams, streams};
+use super::metrics::http::Server;
+use super::metrics::listen::Listen;
+use super::monitor::Monitor;
+use super::{Fatal, Standing, apply, datagrams, stats, streams};
 use crate::config::{NotifySocket, Settings};
 use crate::method::{self, Kind};
 use crate::spool::{Spool, sync};
@@ -69,6 +72,8 @@ pub(super) struct Service {
     master: Option<Arc<Master>>,
     syslog: Arc<Syslog>,
     spool: Arc<Spool>,
+    monitor: Arc<Monitor>,
+    metrics: Option<Server>,
     default: &'static Kind,
     dispatcher: Dispatcher,
     wired: Wired,
@@ -107,16 +112,17 @@ impl Service {
         let spool = Arc::new(Spool::open(&folder)?);
         let house = Arc::downgrade(&spool);
         thread("spool", move || sync::keep_house(&house))?;
+        let monitor = start_monitor(&spool, syslog)?;
 
         let instances = Arc::new(Instances::build(&method::Context { settings, syslog }));
-        let dispatcher = start_dispatcher(&spool, &instances, &sender)?;
+        let dispatcher = start_dispatcher(&spool, &instances, &monitor, &sender)?;
         let wired = Wired::new(Wiring {
             instances,
             default,
             waker: dispatcher.waker(),
         });
         let leave = Arc::new(Cancel::new()?);
-        let intake = Intake::new(spool.clone(), wired.clone())?;
+        let intake = Intake::new(spool.clone(), wired.clone(), monitor.clone())?;
         info!(
             "started: {}, spool {}, default method {}",
             listening.what,
@@ -124,18 +130,20 @@ impl Service {
             default.name
         );
         let master = listening.master.clone();
-        let committer = Committer::new(spool.clone(), wired.clone());
+        let committer = Committer::new(spool.clone(), wired.clone(), monitor.clone());
         start_intake(intake, committer, listening, leave.clone(), sender.clone())?;
         if let Err(error) = systemd::notify("READY=1") {
             warn!("cannot tell systemd that we are ready: {error}");
         }
-        Ok(Some(Service {
+        let mut service = Service {
             control,
             sender,
             standing,
             master,
             syslog: syslog.clone(),
             spool,
+            monitor,
+            metrics: None,
             default,
             dispatcher,
             wired,
@@ -143,7 +151,9 @@ impl Service {
             phase: Phase::Running,
             next: None,
             _lock: lock,
-        }))
+        };
+        service.serve_metrics(settings);
+        Ok(Some(service))
     }
 
     /// Runs until told to end. `load` reads the configuration again.
@@ -163,13 +173,17 @@ impl Service {
                 Control::Signal(Request::Terminate) => self.leave(TERMINATE_GRACE),
                 Control::Signal(Request::Reload) => match load() {
                     Err(message) => {
+                        self.monitor.configuration(Some(message.clone()));
                         error!("SIGHUP: {message}; going on with the configuration as it was")
                     }
                     Ok(settings) => self.reload(settings),
                 },
                 Control::Delivered if self.phase == Phase::Leaving => self.leave.raise(),
                 Control::Delivered => self.deliver_again()?,
-                Control::Read(Ok(())) if self.phase == Phase::Leaving => return Ok(()),
+                Control::Read(Ok(())) if self.phase == Phase::Leaving => {
+                    stats::finish(&self.monitor);
+                    return Ok(());
+                }
                 Control::Read(Ok(())) => {
                     return Err(Fatal(
                         "internal error: the intake has ended".into(),
@@ -210,6 +224,20 @@ impl Service {
         self.dispatcher.stop(grace);
     }
 
+    /// Serves metrics where the settings say, if they say so.
+    fn serve_metrics(&mut self, settings: &Settings) {
+        let listen = metrics_listen(settings);
+        if self.metrics.as_ref().map(Server::listen) == listen.as_ref() {
+            return;
+        }
+        self.metrics = None; // frees the address
+        let Some(listen) = listen else { return };
+        match Server::start(listen, self.monitor.clone()) {
+            Ok(server) => self.metrics = Some(server),
+            Err(error) => warn!("metrics: not served: {error}"),
+        }
+    }
+
     /// The dispatcher has stopped: to be replaced by one with the new settings.
     fn deliver_again(&mut self) -> Result<(), Fatal> {
         let Some(settings) = self.next.take() else {
@@ -224,7 +252,7 @@ impl Service {
             syslog: &self.syslog,
         };
         let instances = Arc::new(Instances::build(&context));
-        self.dispatcher = start_dispatcher(&self.spool, &instances, &self.sender)?;
+        self.dispatcher = start_dispatcher(&self.spool, &instances, &self.monitor, &self.sender)?;
         let wiring = Wiring {
             instances,
             default: self.default,
@@ -233,19 +261,40 @@ impl Service {
         self.wired.set(wiring);
         self.dispatcher.waker().wake();
         self.phase = Phase::Running;
+        self.serve_metrics(&settings);
+        self.monitor.configuration(None);
         info!("SIGHUP: the configuration was read again");
         Ok(())
     }
 }
 
+fn metrics_listen(_settings: &Settings) -> Option<Listen> {
+    let text = std::env::var("NOTIFYD_METRICS_STUB").ok()?;
+    Some(match text.strip_prefix("unix:") {
+        Some(path) => Listen::Unix(path.into()),
+        None => Listen::Tcp(text.parse().ok()?),
+    })
+}
+
+/// The monitor, its file and its watchers.
+fn start_monitor(spool: &Arc<Spool>, syslog: &Arc<Syslog>) -> io::Result<Arc<Monitor>> {
+    let monitor = Arc::new(Monitor::new(spool.clone(), syslog.clone())?);
+    let counts = Arc::downgrade(&monitor);
+    thread("stats", move || stats::keep(&counts))?;
+    let (watched, folder) = (monitor.clone(), spool.folder().to_owned());
+    thread("watch", move || watched.watchers.serve(&folder))?;
+    Ok(monitor)
+}
+
 fn start_dispatcher(
     spool: &Arc<Spool>,
     instances: &Instances,
+    monitor: &Arc<Monitor>,
     sender: &Sender<Control>,
 ) -> io::Result<Dispatcher> {
     let sender = sender.clone();
     // When nobody listens any more, the process is about to end.
-    Dispatcher::start(spool.clone(), instances, move || {
+    Dispatcher::start(spool.clone(), instances, monitor.clone(), move || {
         drop(sender.send(Control::Delivered))
     })
 }

@@ -5,7 +5,7 @@
 
 use super::db::depths;
 use super::queue::Queue;
-use super::{Micros, Spool};
+use super::{MAX_BYTES, Micros, Spool};
 use std::collections::BTreeMap;
 
 /// What is owed, by method.
@@ -44,6 +44,16 @@ impl Queue {
 }
 
 impl Spool {
+    /// Most bytes that the spool may use on disk.
+    pub fn max_bytes(&self) -> u64 {
+        MAX_BYTES
+    }
+
+    /// Whether the disk refuses, and new rows are kept in memory.
+    pub fn is_degraded(&self) -> bool {
+        self.memory().refuses.is_some()
+    }
+
     /// What is owed in memory, because the disk refuses; empty when all is well.
     ///
     /// # Errors

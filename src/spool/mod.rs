@@ -38,6 +38,11 @@ const MAX_MEMORY: u64 = 32 << 20;
 /// How long a disk that refused is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Name of the socket in the spool's folder at which the daemon tells `notifyctl watch` what happens.
+pub const WATCH: &str = "watch";
+/// Name of the file there with the daemon's counts, for `notifyctl stats`.
+pub const STATS: &str = "stats.json";
+
 /// What became of rows that were to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {

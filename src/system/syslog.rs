@@ -260,6 +260,21 @@ pub fn printable(bytes: &[u8], max: usize) -> String {
     out
 }
 
+/// A JSON text as one line for a terminal: what [`printable`] would escape is escaped in JSON's way. The text must
+/// be compact, so that all such characters stand in strings.
+pub fn printable_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            c if c.is_control() || is_format_control(c) => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// Characters that change how a terminal shows the rest of the line.
 fn is_format_control(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -284,6 +299,18 @@ mod tests {
         let mut buffer = vec![0; 1 << 16];
         let n = socket.recv(&mut buffer).unwrap();
         String::from_utf8(buffer[..n].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn json_stays_the_same_value_on_one_line() {
+        let value = serde_json::json!({"a\u{85}": "\u{2028}\u{202e}\u{7f}\n\u{feff}ü"});
+        let text = printable_json(&value.to_string());
+        assert!(text.is_ascii() || text.contains('ü'));
+        assert!(!text.chars().any(|c| c.is_control() || is_format_control(c)));
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            value
+        );
     }
 
     #[test]

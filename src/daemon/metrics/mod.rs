@@ -11,6 +11,7 @@ pub mod health;
 pub mod http;
 pub mod listen;
 pub mod peak;
+mod request;
 pub mod scrape;
 
 use crate::method::METHODS;

@@ -15,7 +15,9 @@ pub mod notifytest;
 mod place;
 mod queue;
 mod select;
+mod stats;
 mod steer;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -113,6 +115,18 @@ const COMMANDS: &[Command] = &[
         arguments: "[--json] FILTERS",
         summary: "how old what is owed is, by method",
         run: age::run,
+    },
+    Command {
+        name: "stats",
+        arguments: "[--json]",
+        summary: "what the daemon has done since its start, and what is owed",
+        run: stats::run,
+    },
+    Command {
+        name: "watch",
+        arguments: "[--json] [FILTER ...]",
+        summary: "show what arrives and how it ends, as it happens",
+        run: watch::run,
     },
     Command {
         name: "methods",

@@ -8,6 +8,7 @@ use super::metrics::Metrics;
 use super::metrics::health::{Facts, Health};
 use super::metrics::scrape::{Now, Scrape};
 use super::retry::Verdict;
+use super::stats;
 use super::watchers::{Line, Watchers};
 use crate::method::METHODS;
 use crate::spool::depth::{self, Depths};
@@ -15,6 +16,7 @@ use crate::spool::queue::Queue;
 use crate::spool::{self, Kept, Micros, NewRow, Spool};
 use crate::system::socket::{Arrival, Sent};
 use crate::system::syslog::Syslog;
+use crate::system::thread;
 use crate::wire::{Notification, datagram};
 use std::fmt;
 use std::io;
@@ -60,11 +62,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Monitor {
-    /// A monitor that has seen nothing yet.
+    /// A monitor that has seen nothing yet, and the threads that write its file and serve its watchers.
     ///
     /// # Errors
-    /// When the system has no descriptor left.
-    pub fn new(spool: Arc<Spool>, syslog: Arc<Syslog>) -> io::Result<Monitor> {
+    /// When the system has no descriptor or thread left.
+    pub fn start(spool: &Arc<Spool>, syslog: &Arc<Syslog>) -> io::Result<Arc<Monitor>> {
+        let monitor = Arc::new(Monitor::new(spool.clone(), syslog.clone())?);
+        let counts = Arc::downgrade(&monitor);
+        thread("stats", move || stats::keep(&counts))?;
+        let watched = monitor.clone();
+        thread("watch", move || watched.watchers.serve(watched.folder()))?;
+        Ok(monitor)
+    }
+
+    fn new(spool: Arc<Spool>, syslog: Arc<Syslog>) -> io::Result<Monitor> {
         let started = spool::now();
         let (scrape, metrics) = Scrape::new(started);
         Ok(Monitor {

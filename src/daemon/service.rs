@@ -112,7 +112,7 @@ impl Service {
         let spool = Arc::new(Spool::open(&folder)?);
         let house = Arc::downgrade(&spool);
         thread("spool", move || sync::keep_house(&house))?;
-        let monitor = start_monitor(&spool, syslog)?;
+        let monitor = Monitor::start(&spool, syslog)?;
 
         let instances = Arc::new(Instances::build(&method::Context { settings, syslog }));
         let dispatcher = start_dispatcher(&spool, &instances, &monitor, &sender)?;
@@ -227,15 +227,7 @@ impl Service {
     /// Serves metrics where the settings say, if they say so.
     fn serve_metrics(&mut self, settings: &Settings) {
         let listen = metrics_listen(settings);
-        if self.metrics.as_ref().map(Server::listen) == listen.as_ref() {
-            return;
-        }
-        self.metrics = None; // frees the address
-        let Some(listen) = listen else { return };
-        match Server::start(listen, self.monitor.clone()) {
-            Ok(server) => self.metrics = Some(server),
-            Err(error) => warn!("metrics: not served: {error}"),
-        }
+        Server::serve_at(&mut self.metrics, listen, &self.monitor);
     }
 
     /// The dispatcher has stopped: to be replaced by one with the new settings.
@@ -274,16 +266,6 @@ fn metrics_listen(_settings: &Settings) -> Option<Listen> {
         Some(path) => Listen::Unix(path.into()),
         None => Listen::Tcp(text.parse().ok()?),
     })
-}
-
-/// The monitor, its file and its watchers.
-fn start_monitor(spool: &Arc<Spool>, syslog: &Arc<Syslog>) -> io::Result<Arc<Monitor>> {
-    let monitor = Arc::new(Monitor::new(spool.clone(), syslog.clone())?);
-    let counts = Arc::downgrade(&monitor);
-    thread("stats", move || stats::keep(&counts))?;
-    let (watched, folder) = (monitor.clone(), spool.folder().to_owned());
-    thread("watch", move || watched.watchers.serve(&folder))?;
-    Ok(monitor)
 }
 
 fn start_dispatcher(

@@ -40,7 +40,7 @@ impl Server {
     ///
     /// # Errors
     /// When the system has no thread or descriptor left.
-    pub fn start(listen: Listen, monitor: Arc<Monitor>) -> io::Result<Server> {
+    fn start(listen: Listen, monitor: Arc<Monitor>) -> io::Result<Server> {
         if !listen.is_local() {
             warn!("metrics: {listen} can be reached from other machines");
         }
@@ -61,9 +61,17 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it listens.
-    pub fn listen(&self) -> &Listen {
-        &self.listen
+    /// Makes `running` serve on `listen`, and nowhere else. What cannot be done is said in the log.
+    pub fn serve_at(running: &mut Option<Server>, listen: Option<Listen>, monitor: &Arc<Monitor>) {
+        if running.as_ref().map(|server| &server.listen) == listen.as_ref() {
+            return;
+        }
+        *running = None; // frees the address
+        let Some(listen) = listen else { return };
+        match Server::start(listen, monitor.clone()) {
+            Ok(server) => *running = Some(server),
+            Err(error) => warn!("metrics: not served: {error}"),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the operator said: Cyrus' imapd.conf, read exactly as Cyrus 3.6.1 reads it.
+//! What the operator said: Cyrus' imapd.conf, read exactly as Cyrus 3.6.1 reads it, and our own [`toml`].
 //!
 //! From the file to the values that we use:
 //!
@@ -23,6 +23,7 @@ mod options_2;
 mod options_3;
 mod settings;
 mod show;
+pub mod toml;
 pub mod value;
 
 pub use choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};

@@ -29,6 +29,8 @@ pub(super) struct Lane {
     pub(super) kind: &'static Kind,
     /// Permits that are not in use.
     pub(super) free: usize,
+    /// When it looks into the spool again, if nobody tells it to before.
+    pub(super) look_at: Instant,
     jobs: Sender<Row>,
 }
 
@@ -59,6 +61,7 @@ impl Lane {
         Ok(Lane {
             kind,
             free: kind.permits,
+            look_at: Instant::now(),
             jobs,
         })
     }

@@ -11,7 +11,7 @@ pub(super) use depth::depths;
 pub use row::{NewRow, Row, Settlement};
 pub(super) use settle::delete_row;
 pub use wal::Log;
-pub(super) use wal::{LOG_LIMIT, checkpoint, connect};
+pub(super) use wal::{Checkpoint, LONG, checkpoint, connect};
 
 use super::Micros;
 use rusqlite::types::ValueRef;

@@ -49,11 +49,6 @@ impl Spool {
         MAX_BYTES
     }
 
-    /// Whether the disk refuses, and new rows are kept in memory.
-    pub fn is_degraded(&self) -> bool {
-        self.memory().refuses.is_some()
-    }
-
     /// What is owed in memory, because the disk refuses; empty when all is well.
     ///
     /// # Errors

@@ -5,7 +5,6 @@ use super::dispatch::Dispatcher;
 use super::instances::Instances;
 use super::intake::Intake;
 use super::metrics::http::Server;
-use super::metrics::listen::Listen;
 use super::monitor::Monitor;
 use super::{Fatal, Standing, apply, datagrams, stats, streams};
 use crate::config::{NotifySocket, Settings};
@@ -152,7 +151,7 @@ impl Service {
             next: None,
             _lock: lock,
         };
-        service.serve_metrics(settings);
+        service.show(settings);
         Ok(Some(service))
     }
 
@@ -224,10 +223,12 @@ impl Service {
         self.dispatcher.stop(grace);
     }
 
-    /// Serves metrics where the settings say, if they say so.
-    fn serve_metrics(&mut self, settings: &Settings) {
-        let listen = metrics_listen(settings);
-        Server::serve_at(&mut self.metrics, listen, &self.monitor);
+    /// What the settings change for those who look at us.
+    fn show(&mut self, settings: &Settings) {
+        let own = &settings.own;
+        Server::serve_at(&mut self.metrics, &own.config.metrics.listen, &self.monitor);
+        let wrong = own.problems.first().map(ToString::to_string);
+        self.monitor.configuration(wrong);
     }
 
     /// The dispatcher has stopped: to be replaced by one with the new settings.
@@ -253,19 +254,10 @@ impl Service {
         self.wired.set(wiring);
         self.dispatcher.waker().wake_all();
         self.phase = Phase::Running;
-        self.serve_metrics(&settings);
-        self.monitor.configuration(None);
+        self.show(&settings);
         info!("SIGHUP: the configuration was read again");
         Ok(())
     }
-}
-
-fn metrics_listen(_settings: &Settings) -> Option<Listen> {
-    let text = std::env::var("NOTIFYD_METRICS_STUB").ok()?;
-    Some(match text.strip_prefix("unix:") {
-        Some(path) => Listen::Unix(path.into()),
-        None => Listen::Tcp(text.parse().ok()?),
-    })
 }
 
 fn start_dispatcher(

@@ -77,7 +77,7 @@ impl Health {
         }
         if facts.committing >= STALL {
             let why = format!(
-                "the disk has not taken a commit for {} s; senders wait",
+                "a commit has been under way for {} s; senders wait",
                 facts.committing.as_secs()
             );
             because("stalled", why);

@@ -4,8 +4,9 @@
 //! successor starts while we end. Clients are bounded in number, in time and in what they may send; when there are
 //! too many, the oldest has to go, so that clients that say nothing keep no scrape out.
 
-use super::listen::Listen;
+use super::listen::{self, name};
 use super::request::{Answer, MAX_HEAD, head_length, parse};
+use crate::config::toml::Listen;
 use crate::daemon::monitor::Monitor;
 use crate::system::cancel::Cancel;
 use crate::system::thread;
@@ -41,9 +42,6 @@ impl Server {
     /// # Errors
     /// When the system has no thread or descriptor left.
     fn start(listen: Listen, monitor: Arc<Monitor>) -> io::Result<Server> {
-        if !listen.is_local() {
-            warn!("metrics: {listen} can be reached from other machines");
-        }
         let leave = Arc::new(Cancel::new()?);
         let server = Server {
             listen: listen.clone(),
@@ -56,19 +54,24 @@ impl Server {
             if let Err(error) = serve(&listener, &leave, &monitor) {
                 warn!("metrics: no longer served: {error}");
             }
-            listen.clean();
+            listen::clean(&listen);
         })?;
         Ok(server)
     }
 
     /// Makes `running` serve on `listen`, and nowhere else. What cannot be done is said in the log.
-    pub fn serve_at(running: &mut Option<Server>, listen: Option<Listen>, monitor: &Arc<Monitor>) {
-        if running.as_ref().map(|server| &server.listen) == listen.as_ref() {
+    pub fn serve_at(running: &mut Option<Server>, listen: &Listen, monitor: &Arc<Monitor>) {
+        if running
+            .as_ref()
+            .is_some_and(|server| server.listen == *listen)
+        {
             return;
         }
         *running = None; // frees the address
-        let Some(listen) = listen else { return };
-        match Server::start(listen, monitor.clone()) {
+        if *listen == Listen::Off {
+            return;
+        }
+        match Server::start(listen.clone(), monitor.clone()) {
             Ok(server) => *running = Some(server),
             Err(error) => warn!("metrics: not served: {error}"),
         }
@@ -86,13 +89,16 @@ fn bind(listen: &Listen, leave: &Cancel) -> Option<OwnedFd> {
     let start = Instant::now();
     let mut said = false;
     loop {
-        match listen.bind() {
+        match listen::bind(listen) {
             Ok(listener) => {
-                info!("metrics: listening on {listen}");
+                info!("metrics: listening on {}", name(listen));
                 return Some(listener);
             }
             Err(error) if !said && start.elapsed() >= WORDLESS => {
-                warn!("metrics: cannot listen on {listen}: {error}; trying again");
+                warn!(
+                    "metrics: cannot listen on {}: {error}; trying again",
+                    name(listen)
+                );
                 said = true;
             }
             Err(_) => {}

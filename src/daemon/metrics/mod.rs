@@ -9,7 +9,7 @@
 
 pub mod health;
 pub mod http;
-pub mod listen;
+mod listen;
 pub mod peak;
 mod request;
 pub mod scrape;

@@ -357,12 +357,23 @@ impl Monitor {
 
     fn look(&self) -> io::Result<(Depths, u64)> {
         let in_memory = self.spool.depths_in_memory().map_err(io::Error::other)?;
+        match self.look_at_disk() {
+            Ok((mut depths, used)) => {
+                depth::add(&mut depths, in_memory);
+                Ok((depths, used))
+            }
+            // Then what is in memory is what there is to know.
+            Err(_) if self.spool.is_degraded() => Ok((in_memory, 0)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn look_at_disk(&self) -> io::Result<(Depths, u64)> {
         // Opened each time: the file may have been replaced.
         let Some(queue) = Queue::open(self.spool.folder())? else {
-            return Ok((in_memory, 0));
+            return Ok((Depths::new(), 0));
         };
-        let mut depths = queue.depths().map_err(io::Error::other)?;
-        depth::add(&mut depths, in_memory);
+        let depths = queue.depths().map_err(io::Error::other)?;
         Ok((depths, queue.used_bytes().map_err(io::Error::other)?))
     }
 }

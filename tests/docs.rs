@@ -155,7 +155,7 @@ fn the_manual_shows_every_line_of_the_log() {
     // For a method that is done at once and fails for good; neither `null` nor `log` ever does.
     let never = ": failed:";
     let mut seen = 0;
-    for folder in ["src/daemon", "src/spool"] {
+    for folder in ["src/daemon", "src/daemon/metrics", "src/spool"] {
         for name in names_in(folder).iter().filter(|name| name.ends_with(".rs")) {
             for part in logged(&read(&format!("{folder}/{name}")))
                 .iter()

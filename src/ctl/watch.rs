@@ -6,7 +6,7 @@
 use super::arguments::Arguments;
 use super::{Failure, Streams, place};
 use crate::method;
-use crate::spool::WATCH;
+use crate::spool::files::WATCH;
 use crate::system::syslog::printable;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

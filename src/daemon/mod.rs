@@ -16,8 +16,11 @@ mod lanes;
 pub mod metrics;
 pub mod monitor;
 pub mod options;
+mod own;
+mod reminder;
 pub mod retry;
 pub mod route;
+pub mod rules;
 mod service;
 mod stats;
 mod streams;
@@ -25,12 +28,13 @@ mod throttle;
 mod waker;
 pub mod watchers;
 
+use crate::config::toml::Level;
 use crate::config::{Context, Settings};
 use crate::method;
 use crate::system::signal::{self, Caught};
 use crate::system::syslog::{DEV_LOG, Identity, Syslog};
 use crate::system::{systemd, user};
-use log::{error, warn};
+use log::{LevelFilter, error, warn};
 use options::{Options, USAGE};
 use rustix::fs::Mode;
 use std::ffi::OsString;
@@ -152,7 +156,13 @@ fn apply(settings: &Settings, syslog: &Syslog) {
         ident: text(&settings.syslog_ident()),
         facility: settings.syslog_facility.code(),
     });
-    syslog.set_debug(settings.debug);
+    syslog.set_level(match settings.own.config.log.level {
+        Level::Error => LevelFilter::Error,
+        Level::Warning => LevelFilter::Warn,
+        Level::Info => LevelFilter::Info,
+        Level::Debug => LevelFilter::Debug,
+    });
+    syslog.set_debug(settings.debug || settings.own.config.log.level == Level::Debug);
     for warning in &settings.warnings {
         warn!("{warning}");
     }

@@ -323,10 +323,15 @@ impl Monitor {
             )),
         };
         let used = counted.as_ref().map_or(0, |counted| counted.used_bytes);
+        let depths = counted.as_ref().and_then(|counted| counted.depths.as_ref());
+        let rows = depths.map_or(0, |depths| {
+            depths.values().flat_map(|d| d.states.values()).sum()
+        });
+        let limits = self.spool.limits();
         Facts {
             in_memory: self.spool.is_degraded(),
-            bytes: (used, self.spool.max_bytes()),
-            rows: (0, 0),
+            bytes: (used, limits.bytes),
+            rows: (rows, limits.rows),
             dropping: ago(&self.dropped).is_some_and(|ago| ago < DROPS_MATTER),
             committing: ago(&self.committing).unwrap_or_default(),
             configuration: lock(&self.configuration).clone(),

@@ -5,7 +5,7 @@
 
 use super::monitor::Monitor;
 use crate::method::METHODS;
-use crate::spool::STATS;
+use crate::spool::files::STATS;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::fs::{self, File};

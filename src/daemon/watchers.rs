@@ -6,7 +6,8 @@
 //! at one flag.
 
 use crate::event::{Event, Param};
-use crate::spool::{WATCH, id_text, now};
+use crate::spool::files::WATCH;
+use crate::spool::{id_text, now};
 use crate::system::socket::Arrival;
 use crate::system::syslog::printable_json;
 use crate::wire::Notification;

@@ -5,7 +5,7 @@
 
 use super::db::depths;
 use super::queue::Queue;
-use super::{MAX_BYTES, Micros, Spool};
+use super::{Limits, Micros, Spool};
 use std::collections::BTreeMap;
 
 /// What is owed, by method.
@@ -44,9 +44,9 @@ impl Queue {
 }
 
 impl Spool {
-    /// Most bytes that the spool may use on disk.
-    pub fn max_bytes(&self) -> u64 {
-        MAX_BYTES
+    /// What the spool takes.
+    pub fn limits(&self) -> Limits {
+        self.room.limits()
     }
 
     /// What is owed in memory, because the disk refuses; empty when all is well.

@@ -19,7 +19,7 @@ pub struct Facts {
     pub in_memory: bool,
     /// Bytes of the spool in use and allowed.
     pub bytes: (u64, u64),
-    /// Deliveries in the spool and allowed.
+    /// Deliveries in the spool and allowed; 0 for no limit.
     pub rows: (u64, u64),
     /// Deliveries were dropped within the last minute.
     pub dropping: bool,
@@ -66,7 +66,10 @@ impl Health {
             let why = "the disk refuses; new deliveries are kept in memory";
             because("memory", why.into());
         }
-        let full = |(used, most): (u64, u64)| used.saturating_mul(100) / most.max(1);
+        let full = |(used, most): (u64, u64)| match most {
+            0 => 0,
+            most => used.saturating_mul(100) / most,
+        };
         let percent = full(facts.bytes).max(full(facts.rows));
         if percent >= NEARLY_FULL {
             because("nearly_full", format!("the spool is {percent} % full"));
@@ -156,7 +159,7 @@ mod tests {
     #[test]
     fn no_limit_is_no_trouble() {
         let facts = Facts {
-            rows: (5, u64::MAX),
+            rows: (5, 0),
             bytes: (u64::MAX, u64::MAX),
             ..Facts::default()
         };

@@ -28,6 +28,8 @@ use std::time::{Duration, Instant, SystemTime};
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// Counting may take this part of the time at most.
 const COUNT_PART: u32 = 20;
+/// A commit that takes so long means that the disk hangs: then nobody asks it how much is owed.
+const DISK_HANGS: Duration = Duration::from_secs(2);
 /// How long drops are a reason to be failing.
 const DROPS_MATTER: Duration = Duration::from_secs(60);
 
@@ -100,6 +102,16 @@ impl Monitor {
 
     fn since_birth(&self) -> u64 {
         u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// How long ago something was marked, `None` when it is not.
+    fn ago(&self, mark: &AtomicU64) -> Option<Duration> {
+        match mark.load(Ordering::Relaxed) {
+            0 => None,
+            then => Some(Duration::from_micros(
+                (self.since_birth() + 1).saturating_sub(then),
+            )),
+        }
     }
 
     /// The first datagram of a batch, which is the one that waited longest, is looked at.
@@ -316,12 +328,6 @@ impl Monitor {
     }
 
     fn facts(&self, counted: &Option<Counted>) -> Facts {
-        let ago = |mark: &AtomicU64| match mark.load(Ordering::Relaxed) {
-            0 => None,
-            then => Some(Duration::from_micros(
-                (self.since_birth() + 1).saturating_sub(then),
-            )),
-        };
         let used = counted.as_ref().map_or(0, |counted| counted.used_bytes);
         let depths = counted.as_ref().and_then(|counted| counted.depths.as_ref());
         let rows = depths.map_or(0, |depths| {
@@ -332,8 +338,10 @@ impl Monitor {
             in_memory: self.spool.is_degraded(),
             bytes: (used, limits.bytes),
             rows: (rows, limits.rows),
-            dropping: ago(&self.dropped).is_some_and(|ago| ago < DROPS_MATTER),
-            committing: ago(&self.committing).unwrap_or_default(),
+            dropping: self
+                .ago(&self.dropped)
+                .is_some_and(|ago| ago < DROPS_MATTER),
+            committing: self.ago(&self.committing).unwrap_or_default(),
             configuration: lock(&self.configuration).clone(),
         }
     }
@@ -342,7 +350,8 @@ impl Monitor {
     fn count(&self) -> MutexGuard<'_, Option<Counted>> {
         let mut counted = lock(&self.counted);
         let start = Instant::now();
-        if counted.as_ref().is_none_or(|last| last.until <= start) {
+        let hangs = self.ago(&self.committing) > Some(DISK_HANGS);
+        if !hangs && counted.as_ref().is_none_or(|last| last.until <= start) {
             let (depths, used_bytes) = match self.look() {
                 Ok((depths, used)) => (Some(depths), used),
                 Err(error) => {

@@ -89,3 +89,43 @@ fn a_mistake_in_the_configuration_degrades_until_it_is_mended() {
             .then_some(())
     });
 }
+
+#[test]
+fn a_spool_that_fills_degrades_and_one_that_is_full_fails() {
+    let mut alone = Alone::new();
+    let place = Place::Tcp(free_port());
+    let toml = format!("[spool]\nmax_rows = 5\n{}", metrics_at(&place));
+    configure(&alone, &toml, &[]);
+    alone.hang(true);
+    alone.spawn_ready();
+    for _ in 0..4 {
+        alone.send(&external("alice"));
+    }
+    place.wait("a spool that is nearly full", |page| {
+        page.value("notifyd_degraded{reason=\"nearly_full\"}") == Some(1.0)
+    });
+    assert_eq!(
+        health(&place),
+        (
+            200,
+            "degraded\nnearly_full: the spool is 80 % full\n".into()
+        )
+    );
+    for _ in 0..3 {
+        alone.send(&external("alice"));
+    }
+    let page = place.wait("drops", |page| {
+        page.value("notifyd_dropped_total") == Some(2.0)
+    });
+    assert_eq!(page.value("notifyd_spooled_total{to=\"disk\"}"), Some(5.0));
+    assert_eq!(
+        page.value("notifyd_degraded{reason=\"dropping\"}"),
+        Some(1.0)
+    );
+    let (code, text) = health(&place);
+    assert!(
+        code == 503 && text.starts_with("failing\n"),
+        "{code} {text}"
+    );
+    assert!(text.contains("\ndropping: "), "{text}");
+}

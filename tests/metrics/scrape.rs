@@ -5,6 +5,7 @@ use super::daemon::{Alone, external, mail};
 use super::stage::{LIMIT, Signal, note, wait_for};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 fn send_bytes(alone: &Alone, bytes: &[u8]) {
@@ -197,4 +198,26 @@ fn it_is_off_unless_asked_for() {
     alone.wait_run(&["alice"]);
     assert_eq!(alone.count("metrics"), 0);
     assert!(Place::Tcp(port).get("/metrics").is_err());
+}
+
+#[test]
+#[ignore = "needs root, to send as somebody else: run tests/run"]
+fn who_may_not_send_is_counted() {
+    let mut alone = Alone::new();
+    let place = Place::Tcp(free_port());
+    let toml = format!("[intake]\nsocket_mode = \"0666\"\n{}", metrics_at(&place));
+    configure(&alone, &toml, &[]);
+    alone.spawn_ready();
+    let status = Command::new("setpriv")
+        .args(["--reuid", "54321", "--clear-groups", "logger", "-d", "-u"])
+        .arg(alone.path("run/notify"))
+        .arg("text")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let page = place.wait("the refusal", |page| {
+        page.value("notifyd_refused_senders_total") == Some(1.0)
+    });
+    assert_eq!(page.value("notifyd_received_total"), Some(1.0));
+    assert_eq!(page.value("notifyd_malformed_total"), Some(0.0));
 }

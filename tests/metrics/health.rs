@@ -111,7 +111,12 @@ fn a_spool_that_fills_degrades_and_one_that_is_full_fails() {
             "degraded\nnearly_full: the spool is 80 % full\n".into()
         )
     );
-    for _ in 0..3 {
+    // One by one: what is peeked at together is kept together.
+    alone.send(&external("alice"));
+    place.wait("a full spool", |page| {
+        page.value("notifyd_spooled_total{to=\"disk\"}") == Some(5.0)
+    });
+    for _ in 0..2 {
         alone.send(&external("alice"));
     }
     let page = place.wait("drops", |page| {

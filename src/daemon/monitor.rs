@@ -199,8 +199,15 @@ impl Monitor {
     }
 
     /// An attempt has ended, and this follows.
-    pub(super) fn ended(&self, ended: &Ended, verdict: &Verdict, why: &str, now: Micros) {
-        let of = self.metrics.of(ended.lane);
+    pub(super) fn ended(
+        &self,
+        lane: usize,
+        ended: &Ended,
+        verdict: &Verdict,
+        why: &str,
+        now: Micros,
+    ) {
+        let of = self.metrics.of(lane);
         let kept = &ended.row.kept;
         let delay = (now - kept.received).max(0) as f64 / 1e6;
         of.attempts.inc();

@@ -1,7 +1,7 @@
 //! How many deliveries there are and how long the oldest has been due, at a cost that a scrape each few seconds can bear.
 //!
 //! Everything is read from indexes, never from the table with its notifications: a million rows take a tenth
-//! of a second. Only `active` rows are looked up, and of those there are as many as permits.
+//! of a second. Only `active` rows are looked up, and of those there are as many as the lanes have in hand.
 
 use super::db::depths;
 use super::queue::Queue;

@@ -107,7 +107,6 @@ struct Reader<'a> {
     /// Added to while `peeking` is locked: so its order is the kernel's queue's.
     seen: Mutex<Seen>,
     committer: &'a Committer,
-    leave: &'a Cancel,
     consumer: Consumer,
     leave: &'a Cancel,
     stand_in: StandIn,

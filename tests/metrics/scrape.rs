@@ -2,8 +2,11 @@
 
 use super::client::{Place, configure, free_port, metrics_at, serving, unix};
 use super::daemon::{Alone, external, mail};
-use super::stage::{LIMIT, Signal, note, wait_for};
+use super::page::Page;
+use super::stage::{LIMIT, Program, Record, Setup, Signal, note, wait_for};
+use std::fs::{self, Permissions};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -220,4 +223,35 @@ fn who_may_not_send_is_counted() {
     });
     assert_eq!(page.value("notifyd_received_total"), Some(1.0));
     assert_eq!(page.value("notifyd_malformed_total"), Some(0.0));
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn under_master_the_port_goes_from_one_to_the_next() {
+    let place = Place::Tcp(free_port());
+    let folder = tempfile::tempdir().unwrap();
+    let all = Permissions::from_mode(0o755);
+    fs::set_permissions(folder.path(), all).unwrap();
+    let toml = folder.path().join("notifyd.toml");
+    fs::write(&toml, metrics_at(&place)).unwrap();
+    let setup = Setup::new().program(Program::Ours);
+    let mut n = setup.conf("notifyd_config", toml.to_str().unwrap()).start();
+    n.notify(&note("log").message("to the first"));
+    let started = |page: &Page| page.value("notifyd_start_time_seconds").unwrap();
+    let received = |page: &Page| page.value("notifyd_received_total") == Some(1.0);
+    let mut before = started(&place.wait("the first one", received));
+    for _ in 0..3 {
+        let first = n.pid();
+        n.wait_ready();
+        n.signal(Signal::HUP);
+        n.spawn(); // while the first one ends
+        assert!(n.wait_exit_of(first, LIMIT).success());
+        n.notify(&note("log").message("to the next"));
+        let now = started(&place.wait("the next one", |page| {
+            started(page) > before && received(page)
+        }));
+        before = now;
+    }
+    let failed = |record: &Record| record.has("cannot listen");
+    assert!(!n.log.records().iter().any(failed), "it is had soon");
 }

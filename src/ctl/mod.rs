@@ -124,7 +124,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "watch",
-        arguments: "[--json] [FILTER ...]",
+        arguments: "[--json] [--status S] [--method M] [--class C] [--event E] [--user U]",
         summary: "show what arrives and how it ends, as it happens",
         run: watch::run,
     },

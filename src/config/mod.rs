@@ -1,4 +1,4 @@
-//! What the operator said: Cyrus' imapd.conf, read exactly as Cyrus 3.6.1 reads it.
+//! What the operator said: Cyrus' imapd.conf and cyrus.conf, read exactly as Cyrus 3.6.1 reads them.
 //!
 //! From the file to the values that we use:
 //!
@@ -10,9 +10,11 @@
 //! | text to typed value | [`value`] | the same |
 //! | the table of options | [`keys`] | – |
 //! | our typed view, defaults filled in | [`Settings`] | warnings only |
+//! | cyrus.conf, for `notifyctl check` | [`cyrus_conf`] | what master ends with |
 //! | the way back, in the lines of `cyr_info conf` | `show.rs` | nothing |
 
 mod choices;
+pub mod cyrus_conf;
 mod error;
 mod files;
 mod imapd_conf;

@@ -30,6 +30,6 @@ pub mod value;
 pub use choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
 pub use error::ConfigError;
 pub use files::ReadFile;
-pub use imapd_conf::ImapdConf;
+pub use imapd_conf::{ImapdConf, Place};
 pub use settings::{Context, DEFAULT_FILE, DEFAULT_USER, Emitters, Settings};
 pub use show::defaults;

@@ -49,6 +49,11 @@ impl Arguments {
         Ok(None)
     }
 
+    /// What is left, whatever it looks like: what stands behind `--`.
+    pub(super) fn all(self) -> Vec<String> {
+        self.0
+    }
+
     /// What is left, when no option is among it.
     pub(super) fn rest(&mut self) -> Result<Vec<String>, Failure> {
         match self.0.iter().find(|argument| argument.starts_with('-')) {

@@ -9,12 +9,15 @@
 
 mod age;
 mod arguments;
+mod check;
+mod completions;
 mod config;
 mod methods;
 pub mod notifytest;
 mod place;
 mod queue;
 mod select;
+mod send;
 mod steer;
 
 use std::ffi::OsString;
@@ -45,6 +48,8 @@ enum Failure {
     Usage(String),
     /// The message is printed as it is; the command ends with the code.
     Fatal(Vec<u8>, u8),
+    /// All is said; the command ends with the code.
+    Quiet(u8),
     /// The output could not be written.
     Output(io::Error),
 }
@@ -80,25 +85,25 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "retry",
-        arguments: "[--dry-run] FILTERS",
+        arguments: "[--dry-run] FILTERS|--all",
         summary: "try again now what is deferred or has failed",
         run: steer::retry,
     },
     Command {
         name: "hold",
-        arguments: "[--dry-run] FILTERS",
+        arguments: "[--dry-run] FILTERS|--all",
         summary: "keep from delivery until released",
         run: steer::hold,
     },
     Command {
         name: "release",
-        arguments: "[--dry-run] FILTERS",
+        arguments: "[--dry-run] FILTERS|--all",
         summary: "deliver what is on hold",
         run: steer::release,
     },
     Command {
         name: "delete",
-        arguments: "[--dry-run] FILTERS",
+        arguments: "[--dry-run] FILTERS|--all",
         summary: "remove for good",
         run: steer::delete,
     },
@@ -115,6 +120,18 @@ const COMMANDS: &[Command] = &[
         run: age::run,
     },
     Command {
+        name: "check",
+        arguments: "[--json] [-M FILE]",
+        summary: "explain what will happen with notifications here, and what will not",
+        run: check::run,
+    },
+    Command {
+        name: "send",
+        arguments: "[--socket PATH] [--method M] [--class C] [--priority P] [--user U] [--mailbox B] [--option O] [--file PATH] TEXT|--stdin",
+        summary: "send a notification",
+        run: send::run,
+    },
+    Command {
         name: "methods",
         arguments: "[--json]",
         summary: "the methods there are",
@@ -126,12 +143,22 @@ const COMMANDS: &[Command] = &[
         summary: "print what imapd.conf sets, for the service CYRUS_SERVICE (default notify)",
         run: config::run,
     },
+    Command {
+        name: "completions",
+        arguments: completions::SHELLS,
+        summary: "print what a shell needs to complete all this",
+        run: completions::run,
+    },
 ];
 
 /// Runs `notifyctl` with `args` (without the program's name) and returns the exit code.
 pub fn run(args: &[OsString], streams: &mut Streams<'_>) -> u8 {
-    let failure = match dispatch(args, streams).and_then(|()| Ok(streams.out.flush()?)) {
-        Ok(()) => return 0,
+    let done = match dispatch(args, streams) {
+        Err(Failure::Quiet(code)) => Ok(code),
+        other => other.map(|()| 0),
+    };
+    let failure = match done.and_then(|code| Ok(streams.out.flush().map(|()| code)?)) {
+        Ok(code) => return code,
         Err(failure) => failure,
     };
     // Nobody is left to tell when standard error cannot be written.
@@ -146,6 +173,7 @@ pub fn run(args: &[OsString], streams: &mut Streams<'_>) -> u8 {
                 .write_all(&[&message, b"\n".as_slice()].concat());
             code
         }
+        Failure::Quiet(code) => code,
         Failure::Output(error) => {
             if error.kind() != io::ErrorKind::BrokenPipe {
                 let _ = writeln!(streams.err, "notifyctl: cannot write: {error}");

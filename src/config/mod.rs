@@ -1,4 +1,4 @@
-//! What the operator said: Cyrus' imapd.conf and cyrus.conf, read exactly as Cyrus 3.6.1 reads them.
+//! What the operator said: Cyrus' imapd.conf and cyrus.conf, read exactly as Cyrus 3.6.1 reads them, and our own [`toml`].
 //!
 //! From the file to the values that we use:
 //!
@@ -25,6 +25,7 @@ mod options_2;
 mod options_3;
 mod settings;
 mod show;
+pub mod toml;
 pub mod value;
 
 pub use choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use super::choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
 use super::error::ConfigError;
 use super::imapd_conf::ImapdConf;
+use super::toml::{Known, Own};
 
 /// The file that Cyrus reads when no `-C` names another.
 pub const DEFAULT_FILE: &str = "/etc/imapd.conf";
@@ -181,6 +182,8 @@ pub struct Settings {
     pub emitters: Emitters,
     /// What the administrator should be told; nothing here stops anything.
     pub warnings: Vec<String>,
+    /// Our own notifyd.toml; all defaults until [`Settings::with_own`] reads it.
+    pub own: Own,
     conf: ImapdConf,
 }
 
@@ -212,10 +215,18 @@ impl Settings {
         self.conf.unknown(key)
     }
 
+    /// Reads notifyd.toml, too, which `notifyd_config` names. What is wrong in it is in `own.problems`.
+    #[must_use]
+    pub fn with_own(mut self, context: &Context, methods: &[Known]) -> Settings {
+        let prefix = context.cyrus_prefix.as_deref();
+        self.own = Own::load(self.get("notifyd_config"), prefix, methods);
+        self
+    }
+
     /// The folder of the spool.
     #[must_use]
     pub fn spool(&self) -> PathBuf {
-        self.configdirectory.join("notifyd")
+        self.own.config.spool.path.with(&self.configdirectory)
     }
 
     /// All options, for those that have no field here.
@@ -264,6 +275,7 @@ impl Settings {
             smtp_auth_realm: text("smtp_auth_realm"),
             emitters: Emitters::new(&conf),
             warnings,
+            own: Own::default(),
             conf,
         }
     }

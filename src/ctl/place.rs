@@ -3,6 +3,7 @@
 use super::arguments::Arguments;
 use super::{CONFIG, Failure, UNAVAILABLE};
 use crate::config::{Context, Settings};
+use crate::method;
 use crate::spool::queue::Queue;
 use crate::system::user;
 use std::path::Path;
@@ -14,8 +15,9 @@ pub(super) fn settings(arguments: &mut Arguments) -> Result<Settings, Failure> {
         lenient: true,
         ..Context::from_env()
     };
-    Settings::load(file.as_deref().map(Path::new), &context)
-        .map_err(|error| Failure::Fatal([b"fatal error: ", error.message()].concat(), CONFIG))
+    let settings = Settings::load(file.as_deref().map(Path::new), &context)
+        .map_err(|error| Failure::Fatal([b"fatal error: ", error.message()].concat(), CONFIG))?;
+    Ok(settings.with_own(&context, &method::known()))
 }
 
 /// The spool, or `None` when there is none yet. Root becomes the Cyrus user first, so that no file of the

@@ -1,7 +1,7 @@
 //! The commit: deliveries that the intake has taken become safe.
 
-use super::dispatch::Waker;
 use super::instances::Instances;
+use super::waker::Waker;
 use crate::method::Kind;
 use crate::spool::{Kept, NewRow, Spool, files};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -65,7 +65,9 @@ impl Committer {
             }
         }
         // After the commit: a dispatcher that was put in force later than this is woken by who did it.
-        self.wired.get().waker.wake();
+        let waker = &self.wired.get().waker;
+        rows.chunk_by(|a, b| a.method == b.method)
+            .for_each(|same| waker.wake(&same[0].method));
         kept
     }
 }

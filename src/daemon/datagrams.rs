@@ -3,28 +3,27 @@
 //! A datagram leaves the kernel's queue only after it is committed: a process that dies in
 //! between leaves a duplicate, never a loss.
 //!
-//! One thread peeks, another one commits and consumes. So the one that peeks never waits for the disk, and opens
-//! a staged message at once, before lmtpd unlinks it. It is woken by each datagram that arrives
-//! (an edge), because those that are being committed keep the socket readable.
+//! Two threads do the same: whoever is woken by a datagram peeks at what is queued, then commits and consumes it,
+//! unless the other one is at that; then the other one does it next, in the same order. So while one
+//! waits for the disk the other still peeks, and opens a staged message at once, before lmtpd unlinks it; and
+//! nothing is handed from thread to thread when one is enough. They are woken by each
+//! datagram that arrives (an edge), because those that are being committed keep the socket readable.
 
 use super::commit::Committer;
 use super::intake::Intake;
 use crate::spool::NewRow;
 use crate::system::cancel::Cancel;
-use crate::system::peek::{Consumer, Peeker};
-use crate::system::thread;
+use crate::system::peek::{BATCH, Consumer, Peeked, Peeker};
+use crate::system::scoped_thread;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// Most datagrams in one batch. The kernel queues 11 by default (`net.unix.max_dgram_qlen`).
-const BATCH: usize = 64;
 /// How long the socket is emptied at most when leaving.
 const LAST_READ: Duration = Duration::from_secs(1);
 /// How long nothing must have come before we leave.
@@ -34,15 +33,6 @@ const ARRIVAL: u64 = 0;
 /// Wake-up: we are to leave.
 const LEAVE: u64 = 1;
 
-/// What was peeked at since the last batch.
-struct Batch {
-    rows: Vec<NewRow>,
-    /// For each datagram in the kernel's queue, whether it is empty.
-    datagrams: Vec<bool>,
-    /// Who wants to know when they are consumed.
-    done: Option<Sender<()>>,
-}
-
 /// Reads until `leave` is raised; then empties the socket a last time.
 ///
 /// # Errors
@@ -50,44 +40,31 @@ struct Batch {
 pub(super) fn read(
     mut socket: Peeker,
     intake: &mut Intake,
-    committer: Committer,
+    committer: &Committer,
     leave: &Cancel,
 ) -> io::Result<()> {
-    let wakeups = wakeups(&socket, leave)?;
-    let (batches, queue) = channel();
-    let under_way = Arc::new(AtomicUsize::new(0));
-    let committing = {
-        let (consumer, under_way) = (socket.consumer(), under_way.clone());
-        thread("commit", move || {
-            commit_all(&queue, &committer, &consumer, &under_way)
-        })?
+    let reader = Reader {
+        wakeups: wakeups(&socket, leave)?,
+        committing: Mutex::new(Committing {
+            committer,
+            consumer: socket.consumer(),
+        }),
+        seen: Mutex::default(),
+        peeking: Mutex::new(Peeking {
+            socket: &mut socket,
+            intake,
+        }),
     };
-    let mut reader = Reader {
-        consumer: socket.consumer(),
-        under_way,
-        socket: &mut socket,
-        intake,
-        batches,
-    };
-    let mut count = BATCH;
-    while !wait(&wakeups, (count == BATCH).then_some(Duration::ZERO))? {
-        count = reader.read_batch()?;
-    }
-    // Cyrus' master spins in its shutdown when datagrams are left in the socket, so wait for those who still send.
-    epoll::delete(&wakeups, leave)?;
-    let end = Instant::now() + LAST_READ;
-    let mut quiet = Instant::now() + QUIET;
-    while Instant::now() < quiet.min(end) {
-        if reader.read_batch()? > 0 {
-            quiet = Instant::now() + QUIET;
-        }
-        reader.wait_until_consumed()?;
-        wait(&wakeups, Some(QUIET / 4))?;
-    }
-    drop(reader);
-    committing
-        .join()
-        .unwrap_or_else(|_| Err(io::Error::other("internal error: the commit has panicked")))
+    thread::scope(|scope| {
+        let other = scoped_thread(scope, "intake 2", || reader.read_until_told())?;
+        let result = reader.read_until_told();
+        leave.raise(); // also when we end because the socket is broken
+        let joined = other.join();
+        result?;
+        joined.unwrap_or_else(|_| Err(io::Error::other("internal error: the intake has panicked")))
+    })?;
+    epoll::delete(&reader.wakeups, leave)?;
+    reader.read_the_rest()
 }
 
 /// Becomes ready at each datagram that arrives, and when `leave` is raised.
@@ -117,100 +94,117 @@ fn wait(wakeups: &OwnedFd, limit: Option<Duration>) -> io::Result<bool> {
     }
 }
 
+/// What the two threads share. Who needs several of the locks takes them in this order.
 struct Reader<'a> {
+    wakeups: OwnedFd,
+    peeking: Mutex<Peeking<'a>>,
+    committing: Mutex<Committing<'a>>,
+    /// Added to only by who peeks, taken only by who commits: so its order is the kernel's queue's.
+    seen: Mutex<Seen>,
+}
+
+struct Peeking<'a> {
     socket: &'a mut Peeker,
-    consumer: Consumer,
-    /// Batches that are not consumed yet.
-    under_way: Arc<AtomicUsize>,
     intake: &'a mut Intake,
-    batches: Sender<Batch>,
+}
+
+struct Committing<'a> {
+    committer: &'a Committer,
+    consumer: Consumer,
+}
+
+/// What was peeked at and is not consumed.
+#[derive(Default)]
+struct Seen {
+    rows: Vec<NewRow>,
+    /// For each datagram in the kernel's queue, whether it is empty.
+    datagrams: Vec<bool>,
 }
 
 impl Reader<'_> {
-    /// Takes what is queued and not yet seen; how much that was, [`BATCH`] when there may be more.
-    fn read_batch(&mut self) -> io::Result<usize> {
-        let datagrams = self.peek_batch()?;
-        let count = datagrams.len();
-        if count > 0 {
-            self.send(datagrams, None)?;
+    fn read_until_told(&self) -> io::Result<()> {
+        let mut count = BATCH;
+        while !wait(&self.wakeups, (count == BATCH).then_some(Duration::ZERO))? {
+            count = self.peek()?;
+            self.commit()?;
         }
-        if self.socket.is_stuck() {
-            self.wait_until_consumed()?;
-            self.socket.restart()?;
+        Ok(())
+    }
+
+    /// Cyrus' master spins in its shutdown when datagrams are left in the socket, so wait for those who still send.
+    fn read_the_rest(&self) -> io::Result<()> {
+        let end = Instant::now() + LAST_READ;
+        let mut quiet = Instant::now() + QUIET;
+        while Instant::now() < quiet.min(end) {
+            if self.peek()? > 0 {
+                quiet = Instant::now() + QUIET;
+            }
+            self.commit()?;
+            wait(&self.wakeups, Some(QUIET / 4))?;
+        }
+        Ok(())
+    }
+
+    /// Looks at what is queued and not yet seen; how much that was, [`BATCH`] when there may be more.
+    fn peek(&self) -> io::Result<usize> {
+        let mut peeking = lock(&self.peeking);
+        let Peeking { socket, intake } = &mut *peeking;
+        let mut datagrams = Vec::with_capacity(BATCH);
+        let count = socket.peek(|datagram| {
+            datagrams.push(datagram.is_empty);
+            take(intake, &datagram);
+        })?;
+        if count > 0 {
+            let mut seen = lock(&self.seen);
+            seen.rows.append(&mut intake.owed());
+            seen.datagrams.append(&mut datagrams);
+        }
+        if socket.is_stuck() {
+            self.commit_seen(&lock(&self.committing))?;
+            socket.restart()?;
             return Ok(BATCH);
         }
         Ok(count)
     }
 
-    fn peek_batch(&mut self) -> io::Result<Vec<bool>> {
-        let mut datagrams = Vec::new();
-        while datagrams.len() < BATCH {
-            let Some(datagram) = self.socket.peek()? else {
-                break;
+    /// Commits and consumes what was seen, unless the other thread does.
+    fn commit(&self) -> io::Result<()> {
+        loop {
+            let committing = match self.committing.try_lock() {
+                Ok(committing) => committing,
+                Err(TryLockError::Poisoned(error)) => error.into_inner(),
+                Err(TryLockError::WouldBlock) => return Ok(()), // who has it looks again
             };
-            datagrams.push(datagram.is_empty);
-            if !self.intake.allows(datagram.arrival) {
-                continue;
-            }
-            match datagram.truncated {
-                true => self.intake.truncated(datagram.arrival),
-                false => self.intake.datagram(datagram.bytes, datagram.arrival),
+            self.commit_seen(&committing)?;
+            drop(committing);
+            if lock(&self.seen).datagrams.is_empty() {
+                return Ok(());
             }
         }
-        Ok(datagrams)
     }
 
-    fn send(&mut self, datagrams: Vec<bool>, done: Option<Sender<()>>) -> io::Result<()> {
-        let rows = self.intake.owed();
-        if rows.is_empty() && done.is_none() && self.under_way.load(Ordering::Acquire) == 0 {
-            return self.consumer.consume(&datagrams); // all done at once: nothing to commit
+    fn commit_seen(&self, committing: &Committing<'_>) -> io::Result<()> {
+        loop {
+            let Seen { rows, datagrams } = std::mem::take(&mut *lock(&self.seen));
+            if datagrams.is_empty() {
+                return Ok(());
+            }
+            committing.committer.commit(&rows);
+            committing.consumer.consume(&datagrams)?;
         }
-        self.under_way.fetch_add(1, Ordering::AcqRel);
-        let batch = Batch {
-            rows,
-            datagrams,
-            done,
-        };
-        self.batches
-            .send(batch)
-            .map_err(|_| io::Error::other("the commit has ended"))
-    }
-
-    /// Waits until all that was sent is committed and consumed.
-    fn wait_until_consumed(&mut self) -> io::Result<()> {
-        let (done, answer) = channel();
-        self.send(Vec::new(), Some(done))?;
-        answer
-            .recv()
-            .map_err(|_| io::Error::other("the commit has ended"))
     }
 }
 
-/// Commits batches and consumes them, until there are no more to come.
-fn commit_all(
-    queue: &Receiver<Batch>,
-    committer: &Committer,
-    consumer: &Consumer,
-    under_way: &AtomicUsize,
-) -> io::Result<()> {
-    while let Ok(first) = queue.recv() {
-        // What has come meanwhile goes into the same transaction.
-        let mut count = 1;
-        let mut rows = first.rows;
-        let mut datagrams = first.datagrams;
-        let mut waiting: Vec<_> = first.done.into_iter().collect();
-        for next in queue.try_iter() {
-            count += 1;
-            rows.extend(next.rows);
-            datagrams.extend(next.datagrams);
-            waiting.extend(next.done);
-        }
-        committer.commit(&rows);
-        consumer.consume(&datagrams)?;
-        under_way.fetch_sub(count, Ordering::AcqRel);
-        for done in waiting {
-            let _ = done.send(()); // nobody waits any more: no harm
-        }
+fn take(intake: &mut Intake, datagram: &Peeked<'_>) {
+    if !intake.allows(datagram.arrival) {
+        return;
     }
-    Ok(())
+    match datagram.truncated {
+        true => intake.truncated(datagram.arrival),
+        false => intake.datagram(datagram.bytes, datagram.arrival),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,6 +6,7 @@ use super::instances::Instances;
 use super::lanes::{Ended, Lane, Report};
 use super::retry::{Policy, Verdict, verdict};
 use super::throttle::{Throttle, and_more};
+use super::waker::{Waker, Wants};
 use crate::method::{METHODS, Outcome};
 use crate::spool::{self, Micros, Row, Settlement, Spool};
 use crate::system::cancel::Cancel;
@@ -15,8 +16,7 @@ use crate::wire::datagram;
 use log::{error, info, warn};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Longest sleep: after it the spool is looked at again, for what `notifyctl` has changed there.
@@ -42,22 +42,6 @@ pub(super) enum Event {
     Ended(Box<Ended>),
     /// Begin no attempt any more; end those that still run when the time has passed.
     Stop(Duration),
-}
-
-/// The way to wake a dispatcher; costs nothing when it is awake already.
-#[derive(Clone)]
-pub struct Waker {
-    events: Sender<Event>,
-    awake: Arc<AtomicBool>,
-}
-
-impl Waker {
-    /// Tells it that something is due.
-    pub fn wake(&self) {
-        if !self.awake.swap(true, Ordering::AcqRel) {
-            let _ = self.events.send(Event::Wake); // one that has ended needs no waking
-        }
-    }
 }
 
 /// A running dispatcher.
@@ -95,15 +79,13 @@ impl Dispatcher {
             .enumerate()
             .map(start_lane)
             .collect::<io::Result<_>>()?;
-        let waker = Waker {
-            events: sender,
-            awake: Arc::new(AtomicBool::new(true)),
-        };
+        let wants = Wants::none();
+        let waker = Waker::new(sender, wants.clone());
         let mut dispatch = Dispatch {
             spool,
             lanes,
             events,
-            awake: waker.awake.clone(),
+            wants,
             cancel,
             policy: Policy::default(),
             unsettled: Vec::new(),
@@ -128,7 +110,7 @@ impl Dispatcher {
     /// Begins no attempt any more, lets those under way end for at most `grace`, then ends them. What they
     /// owe is due again. A second call can only shorten the time.
     pub fn stop(&self, grace: Duration) {
-        let _ = self.waker.events.send(Event::Stop(grace)); // it may have ended by itself
+        self.waker.send(Event::Stop(grace));
     }
 }
 
@@ -148,7 +130,7 @@ struct Dispatch {
     spool: Arc<Spool>,
     lanes: Vec<Lane>,
     events: Receiver<Event>,
-    awake: Arc<AtomicBool>,
+    wants: Wants,
     cancel: Arc<Cancel>,
     policy: Policy,
     /// Known ends of attempts that are not written down yet; at most as many as there are permits.
@@ -167,8 +149,6 @@ struct Stop {
 impl Dispatch {
     fn run(&mut self) {
         loop {
-            // Before the spool is looked at: who commits after this sends a Wake.
-            self.awake.store(false, Ordering::Release);
             let settled = self.settle();
             let mut wait = if settled && self.spool.mend() {
                 IDLE
@@ -223,7 +203,9 @@ impl Dispatch {
                 stop.kill_at = stop.kill_at.min(kill_at);
             }
             Event::Ended(ended) => {
-                self.lanes[ended.lane].free += 1;
+                let lane = &mut self.lanes[ended.lane];
+                lane.free += 1;
+                lane.look_at = Instant::now(); // it stopped looking when it ran out of permits
                 let settlement = self.judge(&ended);
                 self.unsettled.push(settlement);
             }
@@ -234,9 +216,21 @@ impl Dispatch {
     fn begin_due(&mut self) -> Duration {
         let now = spool::now();
         let mut wait = IDLE;
-        for lane in &mut self.lanes {
+        for (place, lane) in self.lanes.iter_mut().enumerate() {
+            if lane.free == 0 {
+                continue; // the end of an attempt wakes us
+            }
+            let rest = lane.look_at.saturating_duration_since(Instant::now());
+            if !rest.is_zero() && self.wants.is_up(place) {
+                wait = wait.min(rest); // nothing new for it
+                continue;
+            }
+            self.wants.raise(place);
             match begin_lane(&self.spool, lane, now) {
-                Ok(next) => wait = wait.min(next),
+                Ok(next) => {
+                    lane.look_at = Instant::now() + next;
+                    wait = wait.min(next);
+                }
                 Err(error) => {
                     if let Some(kept_back) = self.deferrals.may_say(b"spool", 1, Instant::now()) {
                         error!(

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// An attempt that has ended.
 pub(super) struct Ended {
@@ -27,6 +27,8 @@ pub(super) struct Lane {
     pub(super) kind: &'static Kind,
     /// Permits that are not in use.
     pub(super) free: usize,
+    /// When it looks into the spool again, if nobody tells it to before.
+    pub(super) look_at: Instant,
     jobs: Sender<Row>,
 }
 
@@ -57,6 +59,7 @@ impl Lane {
         Ok(Lane {
             kind,
             free: kind.permits,
+            look_at: Instant::now(),
             jobs,
         })
     }

@@ -19,8 +19,10 @@ pub mod route;
 mod service;
 mod streams;
 mod throttle;
+mod waker;
 
 use crate::config::{Context, Settings};
+use crate::method;
 use crate::system::signal::{self, Caught};
 use crate::system::syslog::{DEV_LOG, Identity, Syslog};
 use crate::system::{systemd, user};
@@ -135,7 +137,9 @@ fn run(
 }
 
 fn load(options: &Options, context: &Context) -> Result<Settings, String> {
-    Settings::load(options.config.as_deref(), context).map_err(|error| error.to_string())
+    let settings = Settings::load(options.config.as_deref(), context);
+    let settings = settings.map_err(|error| error.to_string())?;
+    Ok(settings.with_own(context, &method::known()))
 }
 
 /// What the settings say about our own log.

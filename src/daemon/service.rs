@@ -231,7 +231,7 @@ impl Service {
             waker: self.dispatcher.waker(),
         };
         self.wired.set(wiring);
-        self.dispatcher.waker().wake();
+        self.dispatcher.waker().wake_all();
         self.phase = Phase::Running;
         info!("SIGHUP: the configuration was read again");
         Ok(())
@@ -343,7 +343,7 @@ fn start_intake(
         let peeker = Peeker::new(socket)?;
         tell(State::Unavailable);
         tell(State::Connection);
-        Box::new(move |intake| datagrams::read(peeker, intake, committer, &leave))
+        Box::new(move |intake| datagrams::read(peeker, intake, &committer, &leave))
     } else {
         Box::new(move |intake| {
             streams::serve(&socket, intake, &committer, &leave, || {

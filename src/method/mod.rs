@@ -5,6 +5,7 @@
 //! the registry below. The man page's list, `notifyd -m NAME` and the checks follow from it.
 
 use crate::config::Settings;
+use crate::config::toml::Known;
 use crate::system::cancel::Cancel;
 use crate::system::syslog::Syslog;
 use crate::wire::Notification;
@@ -95,4 +96,15 @@ pub fn find(name: &[u8]) -> Option<&'static Kind> {
 pub fn names() -> String {
     let names: Vec<&str> = METHODS.iter().map(|kind| kind.name).collect();
     names.join(", ")
+}
+
+/// What notifyd.toml may say about them, and what holds when it says nothing.
+pub fn known() -> Vec<Known> {
+    let known = |kind: &Kind| Known {
+        name: kind.name,
+        spooled: !kind.immediate,
+        permits: kind.permits as u64,
+        timeout: kind.timeout.as_secs(),
+    };
+    METHODS.iter().map(known).collect()
 }

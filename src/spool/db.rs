@@ -9,7 +9,7 @@ mod wal;
 pub use row::{NewRow, Row, Settlement};
 pub(super) use settle::delete_row;
 pub use wal::Log;
-pub(super) use wal::{LOG_LIMIT, checkpoint, connect};
+pub(super) use wal::{Checkpoint, LONG, checkpoint, connect};
 
 use super::Micros;
 use rusqlite::types::ValueRef;

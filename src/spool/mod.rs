@@ -22,7 +22,7 @@ use db::Db;
 use log::{error, info, warn};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use turn::Turns;
@@ -53,6 +53,9 @@ pub struct Spool {
     folder: PathBuf,
     disk: Turns<Db>,
     memory: Mutex<Memory>,
+    /// Whether the disk refuses: new rows go to `memory`, and only then may there be any. Changed with `memory`
+    /// locked.
+    degraded: AtomicBool,
     last_id: AtomicI64,
     /// Rows dropped for want of room since the start.
     dropped: AtomicU64,
@@ -94,6 +97,7 @@ impl Spool {
             }
         };
         let last = disk.last_id().map_err(io::Error::other)?;
+        let degraded = AtomicBool::new(refuses.is_some());
         Ok(Spool {
             folder: folder.to_owned(),
             disk: Turns::new(disk),
@@ -101,6 +105,7 @@ impl Spool {
                 db: memory,
                 refuses,
             }),
+            degraded,
             last_id: AtomicI64::new(last),
             dropped: AtomicU64::new(0),
         })
@@ -127,25 +132,38 @@ impl Spool {
         if rows.is_empty() {
             return Kept::Disk;
         }
-        let mut memory = self.memory();
-        if memory.refuses.is_none() {
-            match self.disk.first().commit(rows, MAX_BYTES) {
-                Ok(true) => return Kept::Disk,
-                Ok(false) => return self.drop_rows(rows, "the spool is full"),
-                Err(error) => {
-                    error!(
-                        "spool: cannot write: {error}; keeping new deliveries in memory until it can"
-                    );
-                    memory.refuses = Some(Refusal {
-                        retry: Instant::now() + RETRY,
-                        unopened: false,
-                    });
+        loop {
+            if !self.is_degraded() {
+                match self.disk.first().commit(rows, MAX_BYTES) {
+                    Ok(true) => return Kept::Disk,
+                    Ok(false) => return self.drop_rows(rows, "the spool is full"),
+                    Err(error) => self.degrade(&error),
                 }
             }
+            let memory = self.memory();
+            if memory.refuses.is_some() {
+                return match memory.db.commit(rows, MAX_MEMORY) {
+                    Ok(true) => Kept::Memory,
+                    _ => self.drop_rows(rows, "the disk refuses and memory is full"),
+                };
+            } // else it was mended meanwhile: the disk again
         }
-        match memory.db.commit(rows, MAX_MEMORY) {
-            Ok(true) => Kept::Memory,
-            _ => self.drop_rows(rows, "the disk refuses and memory is full"),
+    }
+
+    /// Whether the disk refuses, and new rows are kept in memory.
+    pub fn is_degraded(&self) -> bool {
+        self.degraded.load(Ordering::Acquire)
+    }
+
+    fn degrade(&self, error: &rusqlite::Error) {
+        let mut memory = self.memory();
+        if memory.refuses.is_none() {
+            error!("spool: cannot write: {error}; keeping new deliveries in memory until it can");
+            memory.refuses = Some(Refusal {
+                retry: Instant::now() + RETRY,
+                unopened: false,
+            });
+            self.degraded.store(true, Ordering::Release);
         }
     }
 
@@ -174,13 +192,9 @@ impl Spool {
         if most == 0 {
             return Ok(Vec::new());
         }
-        let mut rows = {
-            let memory = self.memory();
-            if memory.refuses.is_some() {
-                memory.db.claim(method, now, most)?
-            } else {
-                Vec::new()
-            }
+        let mut rows = match self.is_degraded() {
+            true => self.memory().db.claim(method, now, most)?,
+            false => Vec::new(),
         };
         if rows.len() < most {
             match self.disk.later().claim(method, now, most - rows.len()) {
@@ -214,10 +228,10 @@ impl Spool {
 
     /// Settles those that are in memory and takes them out of `settlements`.
     fn settle_in_memory(&self, settlements: &mut Vec<Settlement>) -> rusqlite::Result<Vec<String>> {
-        let memory = self.memory();
-        if memory.refuses.is_none() {
+        if !self.is_degraded() {
             return Ok(Vec::new());
         }
+        let memory = self.memory();
         let is_here = |settlement: &Settlement| memory.db.has(settlement.id()).unwrap_or(false);
         let (here, on_disk) = settlements.drain(..).partition(is_here);
         *settlements = on_disk;
@@ -230,7 +244,10 @@ impl Spool {
     /// # Errors
     /// When the disk refuses.
     pub fn next_due(&self, method: &str) -> rusqlite::Result<Option<Micros>> {
-        let in_memory = self.memory().db.next_due(method)?;
+        let in_memory = match self.is_degraded() {
+            true => self.memory().db.next_due(method)?,
+            false => None,
+        };
         let on_disk = self.disk.later().next_due(method)?;
         Ok(in_memory.into_iter().chain(on_disk).min())
     }
@@ -241,13 +258,19 @@ impl Spool {
     /// # Errors
     /// When the disk refuses.
     pub fn pull_in(&self, method: &str, horizon: Micros, now: Micros) -> rusqlite::Result<usize> {
-        let in_memory = self.memory().db.pull_in(method, horizon, now)?;
+        let in_memory = match self.is_degraded() {
+            true => self.memory().db.pull_in(method, horizon, now)?,
+            false => 0,
+        };
         Ok(in_memory + self.disk.later().pull_in(method, horizon, now)?)
     }
 
     /// Moves rows from memory to a disk that takes them again. To be called now and then; true when
     /// all is well.
     pub fn mend(&self) -> bool {
+        if !self.is_degraded() {
+            return true;
+        }
         let mut memory = self.memory();
         let Some(refusal) = &mut memory.refuses else {
             return true;
@@ -269,6 +292,7 @@ impl Spool {
             Ok(moved) => {
                 warn!("spool: can be written again; {moved} deliveries moved from memory to disk");
                 memory.refuses = None;
+                self.degraded.store(false, Ordering::Release);
                 true
             }
             Err(_) => false,

@@ -5,18 +5,21 @@
 //! disk never holds up a sender, and a power cut costs at most that time. It checkpoints with a
 //! connection of its own, which holds up no writer.
 
+use super::db::Checkpoint;
 use super::{Spool, db};
 use rusqlite::Connection;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Weak;
 use std::time::Duration;
 
 /// Longest time between a commit and its being on the platter, the disk's own time aside.
 pub const EVERY: Duration = Duration::from_millis(200);
-/// Length of the log above which writers are stopped until it is moved into the file, in pages (64 MB).
-const TOO_LONG: i64 = 16_384;
+/// How little of the log may be left for writers to be stopped until it is moved into the file, in pages (1 MB).
+const LITTLE: i64 = 256;
+/// How often it is tried to leave so little. Writers go on meanwhile, but each time is shorter than the one before.
+const ROUNDS: u32 = 8;
 
 /// Looks after the spool while it is alive: to be run on a thread of its own.
 pub fn keep_house(spool: &Weak<Spool>) {
@@ -55,28 +58,38 @@ impl Housekeeper {
         if state == self.synced {
             return Ok(());
         }
-        if meta.len() <= db::LOG_LIMIT.unsigned_abs() {
-            file.sync_data()?;
-            self.synced = state;
-            return Ok(());
-        }
-        // A checkpoint syncs the log as well. Writers go on meanwhile, so it may not catch up with
-        // them; when the log has grown too long they wait for what little is left.
-        let log = self.checkpoint(&spool.folder().join("spool.db"))?;
-        if log.moved < log.pages && log.pages > TOO_LONG {
-            spool.disk.later().checkpoint().map_err(io::Error::other)?;
-        }
+        file.sync_data()?;
         self.synced = state;
+        let connection = self.connection(spool)?;
+        // Asked of SQLite, as the file keeps its length when the log begins anew.
+        let log = db::checkpoint(connection, Checkpoint::Noop).map_err(io::Error::other)?;
+        if log.left() > db::LONG {
+            empty_log(spool, connection)?;
+        }
         Ok(())
     }
 
-    fn checkpoint(&mut self, path: &Path) -> io::Result<db::Log> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => db::connect(path).map_err(io::Error::other)?,
-        };
-        let log = db::checkpoint(&connection).map_err(io::Error::other)?;
-        self.connection = Some(connection);
-        Ok(log)
+    fn connection(&mut self, spool: &Spool) -> io::Result<&Connection> {
+        if self.connection.is_none() {
+            let path = spool.folder().join("spool.db");
+            self.connection = Some(db::connect(&path).map_err(io::Error::other)?);
+        }
+        self.connection
+            .as_ref()
+            .ok_or_else(|| io::Error::other("no connection"))
     }
+}
+
+/// Moves the log into the file until it can begin anew.
+fn empty_log(spool: &Spool, connection: &Connection) -> io::Result<()> {
+    let ask = |what| db::checkpoint(connection, what).map_err(io::Error::other);
+    for _ in 0..ROUNDS {
+        ask(Checkpoint::Passive)?; // moves what was in the log when it began
+        if ask(Checkpoint::Noop)?.left() <= LITTLE {
+            break;
+        }
+    }
+    // With the writers' own connection, so that none of them can go on meanwhile.
+    spool.disk.later().checkpoint().map_err(io::Error::other)?;
+    Ok(())
 }

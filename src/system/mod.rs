@@ -12,7 +12,7 @@ pub mod systemd;
 pub mod user;
 
 use std::io;
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 /// Stack of our threads, in bytes: none recurses deeply, and an idle daemon should be small.
 const STACK: usize = 512 * 1024;
@@ -29,4 +29,19 @@ pub fn thread<T: Send + 'static>(
         .name(name.to_owned())
         .stack_size(STACK)
         .spawn(body)
+}
+
+/// Starts a named thread that ends before `scope` does.
+///
+/// # Errors
+/// When the system has no thread left.
+pub fn scoped_thread<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    Builder::new()
+        .name(name.to_owned())
+        .stack_size(STACK)
+        .spawn_scoped(scope, body)
 }

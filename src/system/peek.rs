@@ -8,11 +8,12 @@
 
 use super::socket::{Arrival, Sender, Sent};
 use nix::sys::socket::sockopt::ReceiveTimestampns;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SetSockOpt, UnixCredentials, recvmsg};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SetSockOpt, UnixCredentials, recvmmsg,
+};
 use nix::sys::time::TimeSpec;
 use nix::{libc, setsockopt_impl, sockopt_impl};
-use rustix::io::Errno;
-use rustix::net::{self, RecvFlags};
+use rustix::net;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -20,6 +21,9 @@ use std::time::{Duration, SystemTime};
 
 /// Largest datagram that is taken whole, in bytes; Cyrus' `NOTIFY_MAXSIZE` (`imap/notify.c`).
 pub const MAX_DATAGRAM: usize = 65_536;
+
+/// Most datagrams that are taken with one call.
+const TAKEN: usize = 64;
 
 /// What the kernel gives for a uid that it does not know (`/proc/sys/kernel/overflowuid`).
 const NOBODY: u32 = 65_534;
@@ -29,6 +33,9 @@ mod peek_off {
     use super::{libc, setsockopt_impl, sockopt_impl};
     sockopt_impl!(PeekOff, SetOnly, libc::SOL_SOCKET, libc::SO_PEEK_OFF, i32);
 }
+
+/// Most datagrams that one call looks at. The kernel queues 11 by default (`net.unix.max_dgram_qlen`).
+pub const BATCH: usize = 16;
 
 /// A datagram that was peeked at and still lies in the kernel's queue.
 #[derive(Debug)]
@@ -46,9 +53,8 @@ pub struct Peeked<'a> {
 /// The reading half of a datagram socket: looks at one datagram after the other, takes none.
 pub struct Peeker {
     socket: Arc<OwnedFd>,
-    buffer: Vec<u8>,
-    /// Room for what the kernel says of a datagram.
-    control: Vec<u8>,
+    /// One for each datagram of a batch; memory only as far as it was written to.
+    buffers: Vec<Vec<u8>>,
     /// The offset stands inside a datagram: nothing can be seen until it is taken.
     stuck: bool,
 }
@@ -56,6 +62,25 @@ pub struct Peeker {
 /// The other half: takes what was peeked at. The two may be used at the same time, the kernel keeps them apart.
 pub struct Consumer {
     socket: Arc<OwnedFd>,
+}
+
+/// What the kernel says of a datagram: its length, whether the buffer was too short, and its arrival.
+type Seen = (usize, bool, Arrival);
+
+fn seen(message: &RecvMsg<'_, '_, ()>) -> Seen {
+    let arrival = match message.cmsgs() {
+        Ok(parts) => arrival(parts),
+        // It passes a descriptor, which Cyrus never does, and for which there was no room.
+        Err(_) => Arrival {
+            sender: Some(Sender {
+                uid: u32::MAX,
+                pid: 0,
+            }),
+            sent: Sent::Unknown,
+        },
+    };
+    let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
+    (message.bytes, cut, arrival)
 }
 
 fn arrival(parts: impl Iterator<Item = ControlMessageOwned>) -> Arrival {
@@ -94,8 +119,7 @@ impl Peeker {
         rustix::io::ioctl_fionbio(&socket, true)?;
         let mut peeker = Peeker {
             socket: Arc::new(socket),
-            buffer: vec![0; MAX_DATAGRAM + 1],
-            control: nix::cmsg_space!(UnixCredentials, TimeSpec),
+            buffers: (0..BATCH).map(|_| vec![0; MAX_DATAGRAM + 1]).collect(),
             stuck: false,
         };
         peeker.restart()?;
@@ -127,49 +151,54 @@ impl Peeker {
         self.stuck
     }
 
-    /// The next datagram, or `None` when no more are queued.
+    /// Looks at what is queued and was not seen yet; how much that was. There may be more when it was [`BATCH`].
     ///
     /// # Errors
     /// When the socket is broken.
-    pub fn peek(&mut self) -> io::Result<Option<Peeked<'_>>> {
+    pub fn peek(&mut self, mut each: impl FnMut(Peeked<'_>)) -> io::Result<usize> {
         if self.stuck {
-            return Ok(None);
+            return Ok(0);
         }
-        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let mut slices = [IoSliceMut::new(&mut self.buffer)];
-        let message = loop {
-            match recvmsg::<()>(
-                self.socket.as_raw_fd(),
-                &mut slices,
-                Some(&mut self.control),
-                flags,
-            ) {
-                Err(nix::Error::EAGAIN) => return Ok(None),
-                Err(nix::Error::EINTR) => {}
-                other => break other?,
+        let all = self.receive()?;
+        for (place, (buffer, &(length, cut, arrival))) in self.buffers.iter().zip(&all).enumerate()
+        {
+            each(Peeked {
+                bytes: &buffer[..length.min(MAX_DATAGRAM)],
+                truncated: cut || length > MAX_DATAGRAM,
+                is_empty: length == 0,
+                arrival,
+            });
+            if cut {
+                // The offset now stands inside this datagram, and what follows here is its rest.
+                self.stuck = true;
+                return Ok(place + 1);
             }
-        };
-        let length = message.bytes;
-        let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
-        let arrival = match message.cmsgs() {
-            Ok(parts) => arrival(parts),
-            // It passes a descriptor, which Cyrus never does, and for which there was no room.
-            Err(_) => Arrival {
-                sender: Some(Sender {
-                    uid: u32::MAX,
-                    pid: 0,
-                }),
-                sent: Sent::Unknown,
-            },
-        };
-        // The offset now stands inside this datagram: a further peek would give its rest.
-        self.stuck = cut;
-        Ok(Some(Peeked {
-            bytes: &self.buffer[..length.min(MAX_DATAGRAM)],
-            truncated: cut || length > MAX_DATAGRAM,
-            is_empty: length == 0,
-            arrival,
-        }))
+        }
+        Ok(all.len())
+    }
+
+    fn receive(&mut self) -> io::Result<Vec<Seen>> {
+        let control = nix::cmsg_space!(UnixCredentials, TimeSpec);
+        // Made anew for each call: recvmmsg does not give back the room for control messages.
+        let mut headers = MultiHeaders::<()>::preallocate(BATCH, Some(control));
+        let mut slices: Vec<_> = self
+            .buffers
+            .iter_mut()
+            .map(|buffer| [IoSliceMut::new(buffer)])
+            .collect();
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmmsg(
+            self.socket.as_raw_fd(),
+            &mut headers,
+            slices.iter_mut(),
+            flags,
+            None,
+        ) {
+            Ok(messages) => Ok(messages.map(|message| seen(&message)).collect()),
+            Err(nix::Error::EAGAIN) => Ok(Vec::new()),
+            Err(nix::Error::EINTR) => self.receive(),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -183,23 +212,37 @@ impl Consumer {
     /// # Errors
     /// When the socket is broken.
     pub fn consume(&self, batch: &[bool]) -> io::Result<()> {
-        let mut rest = batch.iter().peekable();
-        while let Some(is_empty) = rest.peek() {
-            match net::recv(
-                &self.socket,
-                &mut [0u8; 0],
-                RecvFlags::DONTWAIT | RecvFlags::TRUNC,
-            ) {
-                Ok((_, 0)) if !**is_empty => {}
-                Ok(_) => {
-                    rest.next();
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let lengths = match self.take(rest.len().min(TAKEN)) {
+                Ok(lengths) => lengths,
+                Err(nix::Error::EAGAIN) => return Ok(()),
+                Err(nix::Error::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            for length in lengths {
+                if length > 0 || rest[0] {
+                    rest = &rest[1..];
                 }
-                Err(Errno::AGAIN) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(other) => return Err(other.into()),
             }
         }
         Ok(())
+    }
+
+    /// Takes up to `most` datagrams: their lengths.
+    fn take(&self, most: usize) -> nix::Result<Vec<usize>> {
+        let mut headers = MultiHeaders::<()>::preallocate(most, None);
+        let mut nothing: Vec<[IoSliceMut<'_>; 1]> =
+            (0..most).map(|_| [IoSliceMut::new(&mut [])]).collect();
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+        let messages = recvmmsg(
+            self.socket.as_raw_fd(),
+            &mut headers,
+            nothing.iter_mut(),
+            flags,
+            None,
+        )?;
+        Ok(messages.map(|message| message.bytes).collect())
     }
 }
 
@@ -224,10 +267,11 @@ mod tests {
     /// All that can be seen, and the batch to consume.
     fn look(peeker: &mut Peeker) -> (Vec<Vec<u8>>, Vec<bool>) {
         let (mut all, mut batch) = (Vec::new(), Vec::new());
-        while let Some(one) = peeker.peek().unwrap() {
+        let mut each = |one: Peeked<'_>| {
             all.push(one.bytes.to_vec());
             batch.push(one.is_empty);
-        }
+        };
+        while peeker.peek(&mut each).unwrap() > 0 {}
         (all, batch)
     }
 
@@ -281,9 +325,11 @@ mod tests {
         tx.send(&vec![b'x'; MAX_DATAGRAM]).unwrap();
         tx.send(&vec![b'y'; MAX_DATAGRAM + 5]).unwrap();
         tx.send(b"after").unwrap();
-        assert!(!peeker.peek().unwrap().unwrap().truncated);
-        assert!(peeker.peek().unwrap().unwrap().truncated);
-        assert!(peeker.is_stuck() && peeker.peek().unwrap().is_none());
+        let mut truncated = Vec::new();
+        let each = |one: Peeked<'_>| truncated.push(one.truncated);
+        assert_eq!(peeker.peek(each).unwrap(), 2);
+        assert_eq!(truncated, [false, true]);
+        assert!(peeker.is_stuck() && look(&mut peeker).0.is_empty());
         consumer.consume(&[false, false]).unwrap();
         peeker.restart().unwrap();
         assert_eq!(look(&mut peeker).0, [b"after".to_vec()]);
@@ -294,7 +340,9 @@ mod tests {
         let (tx, mut peeker, _) = pair();
         let before = SystemTime::now();
         tx.send(b"x").unwrap();
-        let arrival = peeker.peek().unwrap().unwrap().arrival;
+        let mut arrival = None;
+        peeker.peek(|one| arrival = Some(one.arrival)).unwrap();
+        let arrival = arrival.unwrap();
         let sender = arrival.sender.unwrap();
         assert_eq!(sender.uid, rustix::process::getuid().as_raw());
         assert_eq!(sender.pid, std::process::id() as i32);

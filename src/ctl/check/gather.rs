@@ -3,6 +3,7 @@
 use super::facts::{Disk, Facts, Folder, NoCyrusConf, Program, Type, program};
 use crate::config::cyrus_conf::{CyrusConf, Section};
 use crate::config::{ConfigError, Context, NotifySocket, Settings};
+use crate::method;
 use crate::spool::{self, queue::Queue};
 use crate::system::syslog::printable;
 use crate::system::user;
@@ -24,7 +25,7 @@ const LARGEST_PROGRAM: u64 = 256 << 20;
 pub(super) fn gather(imapd: &Path, cyrus: &Path) -> Result<Facts, ConfigError> {
     let conf = read_cyrus_conf(cyrus);
     let context = context(conf.as_ref().ok());
-    let settings = Settings::load(Some(imapd), &context)?;
+    let settings = Settings::load(Some(imapd), &context)?.with_own(&context, &method::known());
     let strict = Context {
         lenient: false,
         ..context

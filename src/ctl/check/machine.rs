@@ -1,7 +1,8 @@
 //! Rules about the machine: the user, the spool's disk, the clock.
 
 use super::facts::{Disk, Facts, shown};
-use super::{Finding, error, warning};
+use super::{Finding, Spot, error, warning};
+use crate::config::toml::WhenFull;
 
 /// With less than this free, the spool may soon be unable to grow.
 const LITTLE: u64 = 16 << 20;
@@ -94,6 +95,23 @@ pub(super) fn space(facts: &Facts) -> Vec<Finding> {
         path = path.display()
     );
     vec![error(what).advice(format!("Make room for {} MiB at least.", LITTLE >> 20))]
+}
+
+pub(super) fn full(facts: &Facts) -> Vec<Finding> {
+    let own = &facts.settings.own;
+    if own.config.spool.when_full != WhenFull::Block {
+        return Vec::new();
+    }
+    let file = own.file.as_ref().map(|file| Spot {
+        file: file.display().to_string(),
+        line: 0,
+    });
+    let what = "[spool] when_full is block: when the spool is full, lmtpd and imapd wait until something is delivered";
+    vec![
+        warning(what)
+            .at(file)
+            .advice("drop never holds Cyrus up, and logs what it costs."),
+    ]
 }
 
 pub(super) fn clock(facts: &Facts) -> Vec<Finding> {

@@ -20,6 +20,7 @@ macro_rules! rules {
 
 rules! {
     "imapd-conf" service::imapd_conf;
+    "notifyd-toml" service::own;
     "cyrus-conf" service::cyrus_conf;
     "section" service::section;
     "service" service::service;
@@ -52,6 +53,7 @@ rules! {
     "user" machine::user;
     "spool-folder" machine::spool_folder;
     "file-system" machine::file_system;
+    "full" machine::full;
     "space" machine::space;
     "clock" machine::clock;
 }

@@ -44,6 +44,26 @@ pub(super) fn imapd_conf(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
+/// Our own file.
+pub(super) fn own(facts: &Facts) -> Vec<Finding> {
+    let own = &facts.settings.own;
+    let Some(file) = &own.file else {
+        return Vec::new();
+    };
+    let found = own.problems.iter().map(|problem| {
+        error(format!(
+            "{}. notifyd runs as if this were not there",
+            problem.what
+        ))
+        .at(Spot {
+            file: file.display().to_string(),
+            line: u32::try_from(problem.line).unwrap_or(0),
+        })
+        .advice("See notifyd.toml(5).")
+    });
+    found.collect()
+}
+
 pub(super) fn cyrus_conf(facts: &Facts) -> Vec<Finding> {
     match &facts.cyrus {
         Ok(_) => Vec::new(),

@@ -9,8 +9,11 @@ use rusqlite::config::DbConfig;
 use std::path::Path;
 use std::time::Duration;
 
-/// To what length the log's file is cut when the log begins anew, in bytes.
-pub(in crate::spool) const LOG_LIMIT: i64 = 4 << 20;
+/// Length of the log from which on it is moved into the file, in pages (4 MB).
+pub(in crate::spool) const LONG: i64 = 1024;
+/// To what length the log's file is cut when the log begins anew, in bytes. Writing over what is there costs less
+/// than making a file longer.
+const KEPT_LENGTH: u64 = 64 << 20;
 
 impl Db {
     /// Moves the log into the file, as far as no reader needs it. When all of it was moved, the next commit
@@ -19,7 +22,7 @@ impl Db {
     /// # Errors
     /// When the file cannot be written.
     pub fn checkpoint(&self) -> rusqlite::Result<Log> {
-        checkpoint(&self.connection)
+        checkpoint(&self.connection, Checkpoint::Passive)
     }
 }
 
@@ -32,9 +35,32 @@ pub struct Log {
     pub moved: i64,
 }
 
+impl Log {
+    /// Pages that are not in the file yet.
+    pub(in crate::spool) fn left(self) -> i64 {
+        self.pages - self.moved
+    }
+}
+
+/// What a checkpoint is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::spool) enum Checkpoint {
+    /// Nothing: only say how long the log is.
+    Noop,
+    /// Move what no reader needs; wait for nobody.
+    Passive,
+}
+
 /// See [`Db::checkpoint`].
-pub(in crate::spool) fn checkpoint(connection: &Connection) -> rusqlite::Result<Log> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+pub(in crate::spool) fn checkpoint(
+    connection: &Connection,
+    what: Checkpoint,
+) -> rusqlite::Result<Log> {
+    let pragma = match what {
+        Checkpoint::Noop => "PRAGMA wal_checkpoint(NOOP)",
+        Checkpoint::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+    };
+    connection.query_row(pragma, [], |row| {
         Ok(Log {
             pages: row.get(1)?,
             moved: row.get(2)?,
@@ -48,6 +74,8 @@ pub(in crate::spool) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(Duration::from_secs(5))?;
     // A hand-over must not wait for the disk; the next process goes on with the log as it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
+    // Else SQLite plans a statement anew each time another value is bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.pragma_update(None, "journal_size_limit", KEPT_LENGTH as i64)?;
     Ok(connection)
 }

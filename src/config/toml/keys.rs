@@ -1,0 +1,137 @@
+//! Every key of notifyd.toml, declared once: table, name, form, default as it would stand in the file, and a sentence.
+//!
+//! A row makes a field of the table's struct, which its user reads; the check, `notifyctl config --defaults` and
+//! the comparison with notifyd.toml(5) follow from it. To add a key: add a row, write it into the manual page, use the field.
+//!
+//! What can go wrong: a default that does not fit its form; a test looks at each.
+
+use super::form::{Flag, Form, Level, Limit, Permits, Size, Synchronous, WhenFull};
+use super::place::{Folder, Listen, Mode, Name};
+use super::reader::{Reader, Section, default};
+use super::time::{Age, Wait};
+use super::users::Users;
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The table that it stands in; `method.NAME` is every method's.
+    pub table: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What kind of value it takes, in a word.
+    pub form: &'static str,
+    /// The default, as it would stand in the file; empty when it follows from something else.
+    pub default: &'static str,
+    /// What it is for, in a sentence or two.
+    pub doc: &'static str,
+}
+
+macro_rules! tables {
+    ($($(#[$about:meta])* [$table:literal] $struct:ident {
+        $($key:ident: $form:ty = $default:literal, $doc:literal;)+
+    })+) => {
+        $($(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $struct {
+            $(#[doc = $doc] pub $key: $form,)+
+        }
+
+        impl Default for $struct {
+            fn default() -> $struct {
+                $struct { $($key: default($default),)+ }
+            }
+        }
+
+        impl Section for $struct {
+            fn read(reader: &mut Reader<'_, '_>) -> $struct {
+                $struct { $($key: reader.take(stringify!($key), $default),)+ }
+            }
+
+            fn show(&self) -> Vec<(&'static Key, Option<String>)> {
+                let texts = [$((stringify!($key), self.$key.show()),)+];
+                texts.into_iter().map(|(name, text)| (key($table, name), text)).collect()
+            }
+        })+
+
+        /// All keys, in the order of the manual.
+        pub const KEYS: &[Key] = &[$($(Key {
+            table: $table,
+            name: stringify!($key),
+            form: <$form as Form>::FORM,
+            default: $default,
+            doc: $doc,
+        },)+)+];
+    };
+}
+
+tables! {
+    /// `[spool]`: where deliveries are kept that are owed, and how many.
+    ["spool"] Spool {
+        path: Folder = r#""{configdirectory}/notifyd""#,
+            "The folder of the spool, on a local disk. {configdirectory} at its start stands for that of imapd.conf.";
+        synchronous: Synchronous = r#""normal""#,
+            "When a delivery counts as safe: with normal when the kernel has it, with full when the disk has it.";
+        max_rows: Limit = "0",
+            "How many deliveries make the spool full; 0 for no limit.";
+        max_bytes: Size = r#""4G""#,
+            "How large a spool file is full.";
+        when_full: WhenFull = r#""drop""#,
+            "What becomes of a new delivery when the spool is full: with drop it is lost, with block Cyrus waits.";
+    }
+    /// `[intake]`: who may send.
+    ["intake"] Intake {
+        allow_uids: Users = "[]",
+            "Users, by name or number, who may send besides root and the Cyrus user.";
+        socket_mode: Mode = r#""0600""#,
+            "The mode of the socket, when notifyd makes it itself.";
+    }
+    /// `[retry]`: how long to go on trying.
+    ["retry"] Retry {
+        first: Wait = r#""10s""#,
+            "The shortest wait between two attempts.";
+        maximum: Wait = r#""1h""#,
+            "The longest wait between two attempts.";
+        lifetime: Age = r#""1d""#,
+            "The age at which a delivery that still fails is given up.";
+        keep_failed: Age = r#""7d""#,
+            "How long a delivery that was given up stays in the spool.";
+    }
+    /// `[method.NAME]`: the limits of one method.
+    ["method.NAME"] Method {
+        permits: Option<Permits> = "",
+            "How many attempts of this method may be under way at once.";
+        timeout: Option<Wait> = "",
+            "How long an attempt may take.";
+        first: Option<Wait> = "",
+            "The shortest wait between two attempts of this method.";
+        maximum: Option<Wait> = "",
+            "The longest wait between two attempts of this method.";
+        lifetime: Option<Age> = "",
+            "The age at which a delivery by this method is given up.";
+    }
+    /// `[method.zephyr]`: what only this method has.
+    ["method.zephyr"] Zephyr {
+        realm: Name = r#""local-realm""#,
+            "The Zephyr realm. A Zephyr that was built with Kerberos has another one.";
+    }
+    /// `[metrics]`: numbers for Prometheus.
+    ["metrics"] Metrics {
+        listen: Listen = r#""""#,
+            "Where the numbers can be fetched: a loopback address and port, or unix: and a path; empty for nowhere.";
+    }
+    /// `[log]`: our own log.
+    ["log"] Log {
+        level: Level = r#""info""#,
+            "The least important lines that are logged.";
+        delivered: Flag = "true",
+            "Whether each delivery that went well has a line.";
+    }
+}
+
+/// The row of a key that is declared here.
+fn key(table: &str, name: &str) -> &'static Key {
+    let found = KEYS
+        .iter()
+        .find(|key| key.table == table && key.name == name);
+    found.expect("the macro has made a row of each")
+}

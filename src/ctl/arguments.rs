@@ -54,6 +54,25 @@ impl Arguments {
         self.0
     }
 
+    /// The file after the last `-C`, which may follow without a blank, as with getopt(3).
+    pub(super) fn file(&mut self) -> Result<Option<String>, Failure> {
+        let mut file = None;
+        while let Some(place) = self
+            .0
+            .iter()
+            .position(|argument| argument.starts_with("-C"))
+        {
+            file = match self.0.remove(place).strip_prefix("-C") {
+                Some(joined) if !joined.is_empty() => Some(joined.to_owned()),
+                _ if place == self.0.len() => {
+                    return Err(Failure::Usage("-C needs a value".into()));
+                }
+                _ => Some(self.0.remove(place)),
+            };
+        }
+        Ok(file)
+    }
+
     /// What is left, when no option is among it.
     pub(super) fn rest(&mut self) -> Result<Vec<String>, Failure> {
         match self.0.iter().find(|argument| argument.starts_with('-')) {
@@ -78,6 +97,14 @@ mod tests {
         assert_eq!(a.value("--state").ok().flatten().as_deref(), Some("hold"));
         assert_eq!(a.value("--state").ok().flatten().as_deref(), Some("failed"));
         assert!(matches!(a.value("--state"), Ok(None)));
+        let mut b = arguments("-C a x -Cb");
+        assert_eq!(
+            b.file().ok().flatten().as_deref(),
+            Some("b"),
+            "the last counts"
+        );
+        assert!(matches!(b.rest().as_deref(), Ok([x]) if x == "x"));
+        assert!(arguments("-C").file().is_err());
         assert_eq!(a.rest().ok().unwrap(), ["12"]);
         assert!(matches!(
             arguments("--state").value("--state"),

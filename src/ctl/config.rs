@@ -1,62 +1,96 @@
-//! `notifyctl config [-C FILE]`: what imapd.conf sets, in the lines of `cyr_info -n SERVICE conf`.
+//! `notifyctl config [-C FILE]`: what is set, in imapd.conf and in notifyd.toml.
 //!
-//! The service is CYRUS_SERVICE, default `notify`. Warnings go to standard error, where Cyrus sends
-//! them to syslog. What can go wrong is a file that Cyrus would refuse: its message on standard
-//! error, with `cyr_info`'s words `fatal error: ` before it, and its exit code, 78. Cyrus' programs
-//! refuse one thing more that is not in the file but on the disk: a `zoneinfo_dir` in which libical
-//! finds no time zones. That is not looked at here.
+//! First imapd.conf in the lines of `cyr_info -n SERVICE conf`, then, when there is a notifyd.toml, what in it differs
+//! from the defaults. The service is CYRUS_SERVICE, default `notify`. Warnings go to standard error, where Cyrus sends
+//! them to syslog. `--defaults` prints a notifyd.toml that says every default.
+//!
+//! What can go wrong is a file that Cyrus would refuse: its message on standard
+//! error, with `cyr_info`'s words `fatal error: ` before it, and its exit code, 78; mistakes in notifyd.toml, each with
+//! its line, and the same exit code. Cyrus' programs refuse one thing more that is not in the file but on the
+//! disk: a `zoneinfo_dir` in which libical finds no time zones. That is not looked at here.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use super::arguments::Arguments;
+use super::{CONFIG, Failure, Streams};
+use crate::config::toml::show;
+use crate::config::{Context, Settings};
+use crate::method;
+use serde_json::{Map, Value, json};
+use std::ffi::OsString;
 use std::path::Path;
 
-use super::{CONFIG, Failure, Streams};
-use crate::config::Context;
-
 pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let file = file_argument(args)?;
-    let conf = Context::from_env()
-        .read(file.map(Path::new))
-        .map_err(|error| Failure::Fatal([b"fatal error: ", error.message()].concat(), CONFIG))?;
-    for warning in conf.warnings() {
+    let mut arguments = Arguments::new(args)?;
+    let (defaults, as_json) = (arguments.flag("--defaults"), arguments.flag("--json"));
+    let file = arguments.file()?;
+    if let Some(extra) = arguments.rest()?.first() {
+        return Err(Failure::Usage(format!("config: what is '{extra}'?")));
+    }
+    if defaults {
+        let text = show::defaults(&method::known());
+        streams.out.write_all(text.as_bytes())?;
+        return Ok(());
+    }
+    let context = Context::from_env();
+    let settings = Settings::load(file.as_deref().map(Path::new), &context)
+        .map_err(|error| Failure::Fatal([b"fatal error: ", error.message()].concat(), CONFIG))?
+        .with_own(&context, &method::known());
+    for warning in settings.conf().warnings() {
         writeln!(streams.err, "warning: {warning}")?;
     }
-    streams.out.write_all(&conf.changed())?;
+    match as_json {
+        true => writeln!(streams.out, "{}", object(&settings))?,
+        false => print(&settings, streams)?,
+    }
+    let complaints: Vec<String> = settings.own.complaints().collect();
+    match complaints.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Fatal(complaints.join("\n").into_bytes(), CONFIG)),
+    }
+}
+
+fn print(settings: &Settings, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    streams.out.write_all(&settings.conf().changed())?;
+    if let Some(file) = &settings.own.file {
+        let changed = settings.own.config.changed();
+        write!(streams.out, "\n# {}\n{changed}", file.display())?;
+    }
     Ok(())
 }
 
-/// The file after `-C`, or none; the last one counts, as with getopt(3).
-fn file_argument(args: &[OsString]) -> Result<Option<&OsStr>, Failure> {
-    let mut file = None;
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        match arg.as_bytes() {
-            b"-C" => {
-                let value = args
-                    .next()
-                    .ok_or_else(|| Failure::Usage("-C needs a file".into()))?;
-                file = Some(value.as_os_str());
-            }
-            [b'-', b'C', value @ ..] => file = Some(OsStr::from_bytes(value)),
-            _ => {
-                return Err(Failure::Usage(format!(
-                    "config: what is '{}'?",
-                    arg.display()
-                )));
-            }
+/// What is set in imapd.conf, and all that holds of notifyd.toml.
+fn object(settings: &Settings) -> Value {
+    let changed = settings.conf().changed();
+    let lines = changed
+        .split(|byte| *byte == b'\n')
+        .map(String::from_utf8_lossy);
+    let mut imapd = Map::new();
+    for line in lines {
+        if let Some((name, value)) = line.split_once(':') {
+            imapd.insert(name.to_owned(), value.trim_start().into());
         }
     }
-    Ok(file)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_file_counts() {
-        let args: Vec<OsString> = ["-C", "a", "-Cb"].map(OsString::from).into();
-        assert!(matches!(file_argument(&args), Ok(Some(file)) if file == "b"));
-        assert!(matches!(file_argument(&[]), Ok(None)));
+    let mut tables = Map::new();
+    for table in settings.own.config.in_force(&method::known()) {
+        // What these values look like in TOML is JSON as well.
+        let value = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+        let rows = table.rows.into_iter();
+        let rows: Map<String, Value> = rows
+            .map(|(key, text)| (key.name.to_owned(), value(text).unwrap_or(Value::Null)))
+            .collect();
+        tables.insert(table.name, rows.into());
     }
+    let problem = |problem: &crate::config::toml::Problem| json!({"line": problem.line, "what": problem.what});
+    let problems: Vec<Value> = settings.own.problems.iter().map(problem).collect();
+    let file = settings
+        .own
+        .file
+        .as_ref()
+        .map(|file| file.to_string_lossy().into_owned());
+    json!({
+        "imapd": imapd,
+        "file": file,
+        "notifyd": tables,
+        "spool": settings.spool().to_string_lossy(),
+        "problems": problems,
+    })
 }

@@ -139,8 +139,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "config",
-        arguments: "",
-        summary: "print what imapd.conf sets, for the service CYRUS_SERVICE (default notify)",
+        arguments: "[--json] [--defaults]",
+        summary: "print what imapd.conf and notifyd.toml set, and what is wrong with them",
         run: config::run,
     },
     Command {

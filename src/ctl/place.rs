@@ -6,18 +6,24 @@ use crate::config::{Context, Settings};
 use crate::method;
 use crate::spool::queue::Queue;
 use crate::system::user;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// The settings of `-C FILE`, read as the daemon reads them.
 pub(super) fn settings(arguments: &mut Arguments) -> Result<Settings, Failure> {
-    let file = arguments.value("-C")?;
+    let file = arguments.file()?;
     let context = Context {
         lenient: true,
         ..Context::from_env()
     };
     let settings = Settings::load(file.as_deref().map(Path::new), &context)
         .map_err(|error| Failure::Fatal([b"fatal error: ", error.message()].concat(), CONFIG))?;
-    Ok(settings.with_own(&context, &method::known()))
+    let settings = settings.with_own(&context, &method::known());
+    for complaint in settings.own.complaints() {
+        // Beside what the command prints: the spool in force may be another one than the operator thinks.
+        let _ = writeln!(io::stderr(), "warning: {complaint}"); // nobody is left to tell
+    }
+    Ok(settings)
 }
 
 /// The spool, or `None` when there is none yet. Root becomes the Cyrus user first, so that no file of the

@@ -4,6 +4,7 @@ use super::instances::Instances;
 use super::waker::Waker;
 use crate::method::Kind;
 use crate::spool::{Kept, NewRow, Spool, files};
+use crate::system::cancel::Cancel;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// What a change of configuration changes for the intake.
@@ -14,6 +15,8 @@ pub struct Wiring {
     pub default: &'static Kind,
     /// Who delivers the rest.
     pub waker: Waker,
+    /// Users who may send besides root and our own.
+    pub allowed: Vec<u32>,
 }
 
 /// The wiring in force; replaced as a whole.
@@ -55,10 +58,21 @@ impl Committer {
 
     /// Commits `rows`. When this returns they are safe, or were counted as dropped.
     pub fn commit(&self, rows: &[NewRow]) -> Kept {
+        self.committed(rows, |spool| spool.commit(rows))
+    }
+
+    /// The same, but while the spool is full and senders shall wait, waits until `leave` is raised.
+    pub fn commit_waiting(&self, rows: &[NewRow], leave: &Cancel) -> Kept {
+        self.committed(rows, |spool| {
+            spool.commit_waiting(rows, &|| leave.is_raised())
+        })
+    }
+
+    fn committed(&self, rows: &[NewRow], commit: impl FnOnce(&Spool) -> Kept) -> Kept {
         if rows.is_empty() {
             return Kept::Disk;
         }
-        let kept = self.spool.commit(rows);
+        let kept = commit(&self.spool);
         if kept == Kept::Dropped {
             for name in rows.iter().filter_map(|row| row.file.as_deref()) {
                 files::remove(self.spool.folder(), name);

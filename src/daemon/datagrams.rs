@@ -48,6 +48,7 @@ pub(super) fn read(
         committing: Mutex::new(Committing {
             committer,
             consumer: socket.consumer(),
+            leave,
         }),
         seen: Mutex::default(),
         peeking: Mutex::new(Peeking {
@@ -111,6 +112,7 @@ struct Peeking<'a> {
 struct Committing<'a> {
     committer: &'a Committer,
     consumer: Consumer,
+    leave: &'a Cancel,
 }
 
 /// What was peeked at and is not consumed.
@@ -189,7 +191,10 @@ impl Reader<'_> {
             if datagrams.is_empty() {
                 return Ok(());
             }
-            committing.committer.commit(&rows);
+            let Committing {
+                committer, leave, ..
+            } = committing;
+            committer.commit_waiting(&rows, leave);
             committing.consumer.consume(&datagrams)?;
         }
     }

@@ -4,7 +4,8 @@
 
 use super::instances::Instances;
 use super::lanes::{Ended, Lane, Report};
-use super::retry::{Policy, Verdict, verdict};
+use super::retry::{Verdict, verdict};
+use super::rules::Rules;
 use super::throttle::{Throttle, and_more};
 use super::waker::{Waker, Wants};
 use crate::method::{METHODS, Outcome};
@@ -25,12 +26,10 @@ const IDLE: Duration = Duration::from_secs(1);
 const TROUBLE: Duration = Duration::from_secs(1);
 /// How long an attempt may take to end after it was told to.
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
-/// How long failed deliveries are kept for the operator.
-const KEEP_FAILED: Duration = Duration::from_secs(7 * 86_400);
 /// How often those are looked through.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
-/// No delivery is due later than this, in microseconds: the longest wait is an hour.
-const FAR: Micros = 2 * 3600 * 1_000_000;
+/// No delivery is due later than twice the longest wait, nor than this.
+const FAR: Duration = Duration::from_secs(2 * 3600);
 /// Longest value of a field in a log line, in bytes.
 const SHOWN: usize = 100;
 
@@ -57,6 +56,7 @@ impl Dispatcher {
     pub fn start(
         spool: Arc<Spool>,
         instances: &Instances,
+        rules: &Rules,
         ended: impl FnOnce() + Send + 'static,
     ) -> io::Result<Dispatcher> {
         let (sender, events) = channel();
@@ -68,6 +68,7 @@ impl Dispatcher {
             Lane::start(
                 place,
                 kind,
+                &rules.lanes[place],
                 instances.get(place),
                 &cancel,
                 spool.folder(),
@@ -87,7 +88,8 @@ impl Dispatcher {
             events,
             wants,
             cancel,
-            policy: Policy::default(),
+            keep_failed: rules.keep_failed,
+            say_delivered: rules.say_delivered,
             unsettled: Vec::new(),
             deferrals: Throttle::default(),
             stop: None,
@@ -132,7 +134,8 @@ struct Dispatch {
     events: Receiver<Event>,
     wants: Wants,
     cancel: Arc<Cancel>,
-    policy: Policy,
+    keep_failed: Duration,
+    say_delivered: bool,
     /// Known ends of attempts that are not written down yet; at most as many as there are permits.
     unsettled: Vec<Settlement>,
     deferrals: Throttle,
@@ -269,11 +272,11 @@ impl Dispatch {
             return;
         }
         self.purge_at = Instant::now() + PURGE_EVERY;
-        let before = spool::now() - KEEP_FAILED.as_micros() as Micros;
+        let before = spool::now() - self.keep_failed.as_micros() as Micros;
         match self.spool.purge_failed(before) {
             Ok(0) => {}
             Ok(count) => {
-                info!("spool: {count} deliveries that failed more than 7 days ago removed")
+                info!("spool: {count} deliveries removed that failed longer ago than keep_failed")
             }
             Err(error) => warn!("spool: cannot remove old failed deliveries: {error}"),
         }
@@ -290,7 +293,7 @@ impl Dispatch {
             &ended.outcome;
         let error = why.clone();
         match verdict(
-            &self.policy,
+            &self.lanes[ended.lane].policy,
             &ended.outcome,
             id,
             ended.row.attempts,
@@ -298,7 +301,9 @@ impl Dispatch {
             now,
         ) {
             Verdict::Done => {
-                info!("{}", line(&ended.row, "delivered", why, now));
+                if self.say_delivered {
+                    info!("{}", line(&ended.row, "delivered", why, now));
+                }
                 Settlement::Done(id)
             }
             Verdict::GiveUp => {
@@ -328,13 +333,14 @@ impl Dispatch {
 
 /// Begins attempts of one lane; how long it may sleep before the next is due.
 fn begin_lane(spool: &Spool, lane: &mut Lane, now: Micros) -> rusqlite::Result<Duration> {
+    let far = (lane.policy.maximum * 2).max(FAR).as_micros() as Micros;
     while lane.free > 0 {
         match spool.next_due(lane.kind.name)? {
             None => return Ok(IDLE),
-            Some(due) if due > now + FAR => {
-                let count = spool.pull_in(lane.kind.name, now + FAR, now)?;
+            Some(due) if due > now + far => {
+                let count = spool.pull_in(lane.kind.name, now + far, now)?;
                 warn!(
-                    "spool: {count} deliveries were due later than any wait: the clock was set back; they are due now"
+                    "spool: {count} deliveries were due later than any wait: the clock was set back, or maximum lowered; they are due now"
                 );
             }
             Some(due) if due > now => return Ok(Duration::from_micros((due - now).unsigned_abs())),

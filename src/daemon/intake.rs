@@ -89,18 +89,21 @@ impl Intake {
         self.counts
     }
 
-    /// Whether `sender` may send: root, our own user, and for a while at the start whoever called
+    /// Whether `sender` may send: root, our own user, those in `allow_uids`, and for a while at the start whoever called
     /// `sendto(2)` before the kernel was asked to note who it is.
     pub fn allows(&mut self, arrival: Arrival) -> bool {
         let allowed = match arrival.sender {
-            Some(sender) => sender.uid == 0 || sender.uid == self.uid,
+            Some(sender) => {
+                let uid = sender.uid;
+                uid == 0 || uid == self.uid || self.wired.get().allowed.contains(&uid)
+            }
             None => self.started.elapsed() < NAMELESS,
         };
         if !allowed {
             self.counts.received += 1;
             self.counts.refused += 1;
             let text = format_args!(
-                "notification refused: {} is neither root nor our own user",
+                "notification refused: {} is neither root nor our own user, nor in allow_uids",
                 from(arrival)
             );
             self.warn(b"refused", BAD, text);

@@ -1,5 +1,7 @@
 //! The lanes of the dispatcher: for each method a queue of claimed deliveries and as many threads as it has permits.
 
+use super::retry::Policy;
+use super::rules::LaneRules;
 use crate::method::{Delivery, Kind, Method, Outcome};
 use crate::spool::{Row, files, id_text};
 use crate::system::{cancel::Cancel, thread};
@@ -27,6 +29,9 @@ pub(super) struct Lane {
     pub(super) kind: &'static Kind,
     /// Permits that are not in use.
     pub(super) free: usize,
+    permits: usize,
+    /// How long to go on trying.
+    pub(super) policy: Policy,
     /// When it looks into the spool again, if nobody tells it to before.
     pub(super) look_at: Instant,
     jobs: Sender<Row>,
@@ -37,6 +42,7 @@ impl Lane {
     pub(super) fn start(
         place: usize,
         kind: &'static Kind,
+        rules: &LaneRules,
         method: &Arc<dyn Method>,
         cancel: &Arc<Cancel>,
         folder: &Path,
@@ -44,10 +50,10 @@ impl Lane {
     ) -> io::Result<Lane> {
         let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
-        for _ in 0..kind.permits {
+        for _ in 0..rules.permits {
             let worker = Worker {
                 place,
-                kind,
+                timeout: rules.timeout,
                 method: method.clone(),
                 cancel: cancel.clone(),
                 folder: folder.to_owned(),
@@ -58,7 +64,9 @@ impl Lane {
         }
         Ok(Lane {
             kind,
-            free: kind.permits,
+            free: rules.permits,
+            permits: rules.permits,
+            policy: rules.policy.clone(),
             look_at: Instant::now(),
             jobs,
         })
@@ -72,14 +80,14 @@ impl Lane {
 
     /// Attempts under way.
     pub(super) fn busy(&self) -> usize {
-        self.kind.permits - self.free
+        self.permits - self.free
     }
 }
 
 /// One thread of a lane.
 struct Worker {
     place: usize,
-    kind: &'static Kind,
+    timeout: Duration,
     method: Arc<dyn Method>,
     cancel: Arc<Cancel>,
     folder: PathBuf,
@@ -119,8 +127,7 @@ impl Worker {
                     notification,
                     message_file: self.message_file(row),
                 };
-                self.method
-                    .deliver(&delivery, self.kind.timeout, &self.cancel)
+                self.method.deliver(&delivery, self.timeout, &self.cancel)
             }
             Err(error) => {
                 Outcome::Permanent(format!("the spooled notification is damaged: {error}"))

@@ -14,19 +14,23 @@ pub mod instances;
 pub mod intake;
 mod lanes;
 pub mod options;
+mod own;
+mod reminder;
 pub mod retry;
 pub mod route;
+pub mod rules;
 mod service;
 mod streams;
 mod throttle;
 mod waker;
 
+use crate::config::toml::Level;
 use crate::config::{Context, Settings};
 use crate::method;
 use crate::system::signal::{self, Caught};
 use crate::system::syslog::{DEV_LOG, Identity, Syslog};
 use crate::system::{systemd, user};
-use log::{error, warn};
+use log::{LevelFilter, error, warn};
 use options::{Options, USAGE};
 use rustix::fs::Mode;
 use std::ffi::OsString;
@@ -148,7 +152,13 @@ fn apply(settings: &Settings, syslog: &Syslog) {
         ident: text(&settings.syslog_ident()),
         facility: settings.syslog_facility.code(),
     });
-    syslog.set_debug(settings.debug);
+    syslog.set_level(match settings.own.config.log.level {
+        Level::Error => LevelFilter::Error,
+        Level::Warning => LevelFilter::Warn,
+        Level::Info => LevelFilter::Info,
+        Level::Debug => LevelFilter::Debug,
+    });
+    syslog.set_debug(settings.debug || settings.own.config.log.level == Level::Debug);
     for warning in &settings.warnings {
         warn!("{warning}");
     }

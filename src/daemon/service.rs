@@ -4,6 +4,8 @@ use super::commit::{Committer, Wired, Wiring};
 use super::dispatch::Dispatcher;
 use super::instances::Instances;
 use super::intake::Intake;
+use super::own::{self, Nag, USUAL_SPOOL};
+use super::rules::Rules;
 use super::{Fatal, Standing, apply, datagrams, streams};
 use crate::config::{NotifySocket, Settings};
 use crate::method::{self, Kind};
@@ -22,15 +24,13 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 /// How long attempts under way may take when a successor waits.
 const HAND_OVER_GRACE: Duration = Duration::from_secs(20);
 /// How long they may take when we are told to end.
 const TERMINATE_GRACE: Duration = Duration::from_secs(5);
-/// Mode of a socket that we bind ourselves: senders run as our own user.
-const SOCKET_MODE: u32 = 0o600;
 
 /// What the main thread is told.
 enum Control {
@@ -75,6 +75,7 @@ pub(super) struct Service {
     leave: Arc<Cancel>,
     phase: Phase,
     next: Option<Settings>,
+    nag: Nag,
     _lock: Option<Lock>,
 }
 
@@ -104,16 +105,17 @@ impl Service {
         let Turn::Ours(lock) = take_lock(&folder, &sender, &control)? else {
             return Ok(None);
         };
-        let spool = Arc::new(Spool::open(&folder)?);
+        let spool = Arc::new(Spool::open_with(&folder, own::limits(settings))?);
         let house = Arc::downgrade(&spool);
         thread("spool", move || sync::keep_house(&house))?;
 
         let instances = Arc::new(Instances::build(&method::Context { settings, syslog }));
-        let dispatcher = start_dispatcher(&spool, &instances, &sender)?;
+        let dispatcher = start_dispatcher(&spool, &instances, settings, &sender)?;
         let wired = Wired::new(Wiring {
             instances,
             default,
             waker: dispatcher.waker(),
+            allowed: own::allowed(settings),
         });
         let leave = Arc::new(Cancel::new()?);
         let intake = Intake::new(spool.clone(), wired.clone())?;
@@ -123,6 +125,10 @@ impl Service {
             folder.display(),
             default.name
         );
+        let nag = Nag::new(settings, Instant::now());
+        let other = settings.configdirectory.join(USUAL_SPOOL);
+        let ours = folder.clone();
+        thread("left", move || own::say_what_is_left(&other, &ours))?;
         let master = listening.master.clone();
         let committer = Committer::new(spool.clone(), wired.clone());
         start_intake(intake, committer, listening, leave.clone(), sender.clone())?;
@@ -142,6 +148,7 @@ impl Service {
             leave,
             phase: Phase::Running,
             next: None,
+            nag,
             _lock: lock,
         }))
     }
@@ -152,16 +159,21 @@ impl Service {
         load: &mut dyn FnMut() -> Result<Settings, String>,
     ) -> Result<(), Fatal> {
         loop {
-            // We hold a sender ourselves, so there is always somebody to wait for.
-            let Ok(control) = self.control.recv() else {
-                return Ok(());
+            let control = match self.control.recv_timeout(self.nag.wait(Instant::now())) {
+                Ok(control) => control,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.nag.remind(Instant::now());
+                    continue;
+                }
+                // We hold a sender ourselves, so there is always somebody to wait for.
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
             match control {
                 Control::Signal(Request::ToggleDebug) => {
                     self.syslog.set_debug(!self.syslog.debug())
                 }
                 Control::Signal(Request::Terminate) => self.leave(TERMINATE_GRACE),
-                Control::Signal(Request::Reload) => match load() {
+                Control::Signal(Request::Reload) => match load().and_then(flawless) {
                     Err(message) => {
                         error!("SIGHUP: {message}; going on with the configuration as it was")
                     }
@@ -219,16 +231,22 @@ impl Service {
             ));
         };
         apply(&settings, &self.syslog);
+        if settings.spool() != self.spool.folder() {
+            warn!("SIGHUP: another path of the spool counts from the next start on");
+        }
+        self.spool.set_limits(own::limits(&settings));
+        self.nag = Nag::new(&settings, Instant::now());
         let context = method::Context {
             settings: &settings,
             syslog: &self.syslog,
         };
         let instances = Arc::new(Instances::build(&context));
-        self.dispatcher = start_dispatcher(&self.spool, &instances, &self.sender)?;
+        self.dispatcher = start_dispatcher(&self.spool, &instances, &settings, &self.sender)?;
         let wiring = Wiring {
             instances,
             default: self.default,
             waker: self.dispatcher.waker(),
+            allowed: own::allowed(&settings),
         };
         self.wired.set(wiring);
         self.dispatcher.waker().wake_all();
@@ -238,14 +256,24 @@ impl Service {
     }
 }
 
+/// The settings, unless notifyd.toml has mistakes: those in force are better.
+fn flawless(settings: Settings) -> Result<Settings, String> {
+    match own::complain(&settings) {
+        None => Ok(settings),
+        Some(what) => Err(what),
+    }
+}
+
 fn start_dispatcher(
     spool: &Arc<Spool>,
     instances: &Instances,
+    settings: &Settings,
     sender: &Sender<Control>,
 ) -> io::Result<Dispatcher> {
     let sender = sender.clone();
     // When nobody listens any more, the process is about to end.
-    Dispatcher::start(spool.clone(), instances, move || {
+    let rules = Rules::new(&settings.own.config);
+    Dispatcher::start(spool.clone(), instances, &rules, move || {
         drop(sender.send(Control::Delivered))
     })
 }
@@ -281,7 +309,8 @@ fn listen(settings: &Settings, standing: Standing) -> Result<Listening, Fatal> {
             super::exit::OSERR,
         )
     };
-    let socket = socket::bind(path, datagram, SOCKET_MODE).map_err(named)?;
+    let mode = settings.own.config.intake.socket_mode.0;
+    let socket = socket::bind(path, datagram, mode).map_err(named)?;
     Ok(Listening {
         socket,
         master: None,

@@ -9,7 +9,7 @@
 //! What can go wrong: no host manager (known at once) or a silent one (after a second, libzephyr
 //! takes ten); a host manager without a server; a class or a name too long for a packet, which no repeat mends.
 //!
-//! The realm is the one that a libzephyr without Kerberos knows: `local-realm`.
+//! The realm is the one that a libzephyr without Kerberos knows, `local-realm`, unless `[method.zephyr]` names another.
 
 use super::{Delivery, Kind, Method, Outcome};
 use crate::system::cancel::Cancel;
@@ -31,10 +31,21 @@ pub(super) const KIND: Kind = Kind {
     wants_message: false,
     permits: 1,
     timeout: Duration::from_secs(10),
-    build: |_| Box::new(Zephyr),
+    build: |context| {
+        Box::new(Zephyr {
+            realm: context
+                .settings
+                .own
+                .config
+                .zephyr
+                .realm
+                .0
+                .clone()
+                .into_bytes(),
+        })
+    },
 };
 
-const REALM: &[u8] = b"local-realm";
 /// Where libzephyr looks for the host manager.
 const MANAGER: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 2104);
 /// Any port of the server does to learn which of our addresses faces it; this is the one libzephyr takes.
@@ -48,7 +59,9 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(2);
 const BURST: usize = 32;
 const STOPPED: &str = "stopped before the Zephyr host manager had the notice";
 
-struct Zephyr;
+struct Zephyr {
+    realm: Vec<u8>,
+}
 
 impl Method for Zephyr {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
@@ -59,7 +72,7 @@ impl Method for Zephyr {
         }
         let deadline = Instant::now() + limit;
         Manager::open(cancel)
-            .and_then(|manager| send(&manager, notification, deadline))
+            .and_then(|manager| send(&manager, notification, &self.realm, deadline))
             .unwrap_or_else(Outcome::Temporary)
     }
 }
@@ -68,6 +81,7 @@ impl Method for Zephyr {
 fn send(
     manager: &Manager,
     notification: &Notification,
+    realm: &[u8],
     deadline: Instant,
 ) -> Result<Outcome, String> {
     let status = manager.ask(deadline)?;
@@ -80,7 +94,7 @@ fn send(
     let hostname = rustix::system::uname().nodename().to_bytes().to_vec();
     let address = own_address(&status.server, &hostname, deadline, manager.cancel)?;
     let (mut sent, mut refused, mut unread) = (0, Vec::<Unsendable>::new(), 0);
-    for notice in notices(notification, &hostname) {
+    for notice in notices(notification, &hostname, realm) {
         let packets = match notice.packets(manager.port, || next_uid(address)) {
             Ok(packets) => packets,
             Err(why) => {
@@ -122,7 +136,11 @@ fn verdict(sent: usize, refused: Option<&Unsendable>, server: &str) -> Outcome {
 }
 
 /// What stock sends for a notification: one notice to the user, then one to each option, the last first.
-fn notices(notification: &Notification, hostname: &[u8]) -> impl Iterator<Item = Notice> {
+fn notices(
+    notification: &Notification,
+    hostname: &[u8],
+    realm: &[u8],
+) -> impl Iterator<Item = Notice> {
     let Notification {
         class,
         priority,
@@ -153,7 +171,7 @@ fn notices(notification: &Notification, hostname: &[u8]) -> impl Iterator<Item =
         class: or(class, b"MAIL"),
         instance: or(priority, &or(mailbox, b"INBOX")),
         opcode: Vec::new(),
-        sender: in_realm(b"imap"),
+        sender: in_realm(b"imap", realm),
         recipient: Vec::new(),
         default_format: b"From Post Office $1:\n$2".to_vec(),
         body,
@@ -161,17 +179,17 @@ fn notices(notification: &Notification, hostname: &[u8]) -> impl Iterator<Item =
     std::iter::once(user)
         .chain(options.iter().rev())
         .map(move |name| Notice {
-            recipient: in_realm(name),
+            recipient: in_realm(name, realm),
             ..template.clone()
         })
 }
 
 /// The name with our realm, unless it has one. An empty name stays so: it means everybody.
-fn in_realm(name: &[u8]) -> Vec<u8> {
+fn in_realm(name: &[u8], realm: &[u8]) -> Vec<u8> {
     if name.is_empty() || name.contains(&b'@') {
         name.to_vec()
     } else {
-        [name, b"@", REALM].concat()
+        [name, b"@", realm].concat()
     }
 }
 

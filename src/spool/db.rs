@@ -2,6 +2,7 @@
 //! the [`Spool`](super::Spool)'s business.
 
 mod carry;
+mod limit;
 mod row;
 mod settle;
 mod wal;
@@ -20,8 +21,6 @@ use std::path::Path;
 
 /// Version of the table's form, in `PRAGMA user_version`.
 pub(super) const VERSION: i64 = 1;
-/// How many commits may pass between two looks at the file's size.
-const SIZE_EVERY: u32 = 64;
 
 const SCHEMA: &str = "
     CREATE TABLE delivery (
@@ -192,20 +191,6 @@ impl Db {
         }
         transaction.commit()?;
         Ok(true)
-    }
-
-    fn is_full(&self, max_bytes: u64) -> rusqlite::Result<bool> {
-        if self.until_size.get() == 0 {
-            let pragma = |name: &str| {
-                self.connection
-                    .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-            };
-            let used = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
-            self.full.set(u64::try_from(used).unwrap_or(0) >= max_bytes);
-            self.until_size.set(SIZE_EVERY);
-        }
-        self.until_size.set(self.until_size.get() - 1);
-        Ok(self.full.get())
     }
 
     /// Claims due rows: see [`Spool::claim`](super::Spool::claim).

@@ -13,13 +13,16 @@
 
 pub mod db;
 pub mod files;
+mod keep;
 pub mod queue;
+mod room;
 pub mod sync;
 mod time;
 mod turn;
 
 use db::Db;
 use log::{error, info, warn};
+use room::Room;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -28,12 +31,9 @@ use std::time::{Duration, Instant};
 use turn::Turns;
 
 pub use db::{NewRow, Row, Settlement};
+pub use room::Limits;
 pub use time::{Micros, id_text, now};
 
-/// Most bytes on disk before new rows are refused.
-const MAX_BYTES: u64 = 4 << 30;
-/// Most bytes in memory while the disk cannot be written.
-const MAX_MEMORY: u64 = 32 << 20;
 /// How long a disk that refused is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -57,6 +57,7 @@ pub struct Spool {
     /// locked.
     degraded: AtomicBool,
     last_id: AtomicI64,
+    room: Room,
     /// Rows dropped for want of room since the start.
     dropped: AtomicU64,
 }
@@ -74,6 +75,14 @@ struct Refusal {
 }
 
 impl Spool {
+    /// Opens the spool in `folder` with the usual limits; see [`Spool::open_with`].
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn open(folder: &Path) -> io::Result<Spool> {
+        Spool::open_with(folder, Limits::default())
+    }
+
     /// Opens the spool in `folder`, makes it when it is not there, and sets every `active` row
     /// back to due: who holds the lock knows that its owner is dead. A file that is no spool or is
     /// corrupt is kept aside and a new one begun. When nothing can be opened the spool starts in
@@ -81,9 +90,9 @@ impl Spool {
     ///
     /// # Errors
     /// When there is no memory.
-    pub fn open(folder: &Path) -> io::Result<Spool> {
+    pub fn open_with(folder: &Path, limits: Limits) -> io::Result<Spool> {
         let memory = Db::memory().map_err(io::Error::other)?;
-        let (disk, refuses) = match open_disk(folder) {
+        let (disk, refuses) = match open_disk(folder, limits) {
             Ok(disk) => (disk, None),
             Err(error) => {
                 error!("spool: cannot open: {error}; keeping deliveries in memory until it can");
@@ -107,6 +116,7 @@ impl Spool {
             }),
             degraded,
             last_id: AtomicI64::new(last),
+            room: Room::new(limits),
             dropped: AtomicU64::new(0),
         })
     }
@@ -127,29 +137,6 @@ impl Spool {
         }
     }
 
-    /// Keeps `rows`, all or none of them, in one transaction.
-    pub fn commit(&self, rows: &[NewRow]) -> Kept {
-        if rows.is_empty() {
-            return Kept::Disk;
-        }
-        loop {
-            if !self.is_degraded() {
-                match self.disk.first().commit(rows, MAX_BYTES) {
-                    Ok(true) => return Kept::Disk,
-                    Ok(false) => return self.drop_rows(rows, "the spool is full"),
-                    Err(error) => self.degrade(&error),
-                }
-            }
-            let memory = self.memory();
-            if memory.refuses.is_some() {
-                return match memory.db.commit(rows, MAX_MEMORY) {
-                    Ok(true) => Kept::Memory,
-                    _ => self.drop_rows(rows, "the disk refuses and memory is full"),
-                };
-            } // else it was mended meanwhile: the disk again
-        }
-    }
-
     /// Whether the disk refuses, and new rows are kept in memory.
     pub fn is_degraded(&self) -> bool {
         self.degraded.load(Ordering::Acquire)
@@ -165,18 +152,6 @@ impl Spool {
             });
             self.degraded.store(true, Ordering::Release);
         }
-    }
-
-    fn drop_rows(&self, rows: &[NewRow], why: &str) -> Kept {
-        let before = self.dropped.fetch_add(rows.len() as u64, Ordering::Relaxed);
-        // Loud, but not as loud as the flood that filled the spool.
-        if before == 0 || before / 1000 != (before + rows.len() as u64) / 1000 {
-            error!(
-                "spool: {why}: {} deliveries dropped so far",
-                before + rows.len() as u64
-            );
-        }
-        Kept::Dropped
     }
 
     /// Rows dropped for want of room since the start.
@@ -219,6 +194,8 @@ impl Spool {
         let mut files = self.settle_in_memory(&mut on_disk)?;
         if !on_disk.is_empty() {
             files.extend(self.disk.later().settle(&on_disk)?);
+            let done = |settlement: &&Settlement| matches!(settlement, Settlement::Done(_));
+            self.room.removed(on_disk.iter().filter(done).count());
         }
         for name in files {
             files::remove(&self.folder, &name);
@@ -280,7 +257,7 @@ impl Spool {
         }
         refusal.retry = Instant::now() + RETRY;
         if refusal.unopened {
-            let Ok(disk) = open_disk(&self.folder) else {
+            let Ok(disk) = open_disk(&self.folder, self.room.limits()) else {
                 return false;
             };
             self.last_id
@@ -290,6 +267,7 @@ impl Spool {
         }
         match Self::move_to_disk(&memory.db, &self.disk) {
             Ok(moved) => {
+                self.room.added(moved);
                 warn!("spool: can be written again; {moved} deliveries moved from memory to disk");
                 memory.refuses = None;
                 self.degraded.store(false, Ordering::Release);
@@ -318,6 +296,7 @@ impl Spool {
     /// When the disk refuses.
     pub fn purge_failed(&self, before: Micros) -> rusqlite::Result<usize> {
         let (count, files) = self.disk.later().purge_failed(before)?;
+        self.room.removed(count);
         for name in files {
             files::remove(&self.folder, &name);
         }
@@ -329,9 +308,12 @@ impl Spool {
     }
 }
 
-fn open_disk(folder: &Path) -> io::Result<Db> {
+fn open_disk(folder: &Path, limits: Limits) -> io::Result<Db> {
     files::make_folders(folder)?;
     let disk = Db::open(&folder.join("spool.db"))?;
+    if limits.sync_each {
+        disk.sync_each_commit().map_err(io::Error::other)?;
+    }
     let recovered = disk.recover().map_err(io::Error::other)?;
     if recovered > 0 {
         info!(

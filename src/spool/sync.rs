@@ -32,7 +32,8 @@ pub fn keep_house(spool: &Weak<Spool>) {
         std::thread::sleep(EVERY);
         let Some(spool) = spool.upgrade() else { return };
         housekeeper.log = spool.folder().join("spool.db-wal");
-        if let Err(error) = housekeeper.look_after(&spool) {
+        let done = housekeeper.look_after(&spool);
+        if let Err(error) = done.and_then(|()| housekeeper.count(&spool)) {
             // The commits are made; the next round tries again, and a disk that is really broken shows at the next commit.
             log::debug!("spool: housekeeping: {error}");
             housekeeper.connection = None;
@@ -67,6 +68,16 @@ impl Housekeeper {
             empty_log(spool, connection)?;
         }
         Ok(())
+    }
+
+    /// Counts the rows when it is time to; holds up no writer.
+    fn count(&mut self, spool: &Spool) -> io::Result<()> {
+        spool.room.recount(|| {
+            let connection = self.connection(spool)?;
+            connection
+                .query_row("SELECT count(*) FROM delivery", [], |row| row.get(0))
+                .map_err(io::Error::other)
+        })
     }
 
     fn connection(&mut self, spool: &Spool) -> io::Result<&Connection> {

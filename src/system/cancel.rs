@@ -1,6 +1,6 @@
 //! A flag that one thread raises and that others can wait for in `poll(2)`.
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -26,6 +26,13 @@ impl Cancel {
     pub fn raise(&self) {
         // Only an overflow of the counter could fail, and then it is raised already.
         let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+    }
+
+    /// Whether it is raised.
+    pub fn is_raised(&self) -> bool {
+        let mut fds = [PollFd::new(&self.event, PollFlags::IN)];
+        // Interrupted: not raised, as far as we know; whoever asks asks again.
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Syslog {
     filled: Condvar,
     dropped: AtomicU64,
     debug: AtomicBool,
+    /// The least important lines that are logged when debug is off.
+    level: Mutex<LevelFilter>,
     stderr: AtomicBool,
 }
 
@@ -78,6 +80,7 @@ impl Syslog {
             filled: Condvar::new(),
             dropped: AtomicU64::new(0),
             debug: AtomicBool::new(false),
+            level: Mutex::new(LevelFilter::Info),
             stderr: AtomicBool::new(false),
         });
         let emptier = syslog.clone();
@@ -113,8 +116,14 @@ impl Syslog {
         log::set_max_level(if on {
             LevelFilter::Debug
         } else {
-            LevelFilter::Info
+            *lock(&self.level)
         });
+    }
+
+    /// Sets the least important lines that are logged, for when debug is off.
+    pub fn set_level(&self, level: LevelFilter) {
+        *lock(&self.level) = level.min(LevelFilter::Info);
+        self.set_debug(self.debug());
     }
 
     /// Whether debug lines are on.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::process::Command;
 
 /// Exit code, standard output, standard error.
-fn call(alone: &Alone, args: &[&str]) -> (Option<i32>, String, String) {
+pub(super) fn call(alone: &Alone, args: &[&str]) -> (Option<i32>, String, String) {
     let conf = alone.path("imapd.conf");
     let output = Command::new(env!("CARGO_BIN_EXE_notifyctl"))
         .args(args)
@@ -22,21 +22,21 @@ fn call(alone: &Alone, args: &[&str]) -> (Option<i32>, String, String) {
 }
 
 /// Standard output of a call that goes well.
-fn done(alone: &Alone, args: &[&str]) -> String {
+pub(super) fn done(alone: &Alone, args: &[&str]) -> String {
     let (code, out, err) = call(alone, args);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{args:?}: {out}");
     out
 }
 
 /// The deliveries that `queue --json` lists with these filters.
-fn queue(alone: &Alone, filters: &[&str]) -> Vec<Value> {
+pub(super) fn queue(alone: &Alone, filters: &[&str]) -> Vec<Value> {
     let out = done(alone, &[&["queue", "--json"], filters].concat());
     out.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
 
-fn wait_queue(alone: &Alone, filters: &[&str], count: usize) -> Vec<Value> {
+pub(super) fn wait_queue(alone: &Alone, filters: &[&str], count: usize) -> Vec<Value> {
     wait_for(&format!("{count} deliveries {filters:?}"), LIMIT, || {
         Some(queue(alone, filters)).filter(|rows| rows.len() == count)
     })

@@ -18,3 +18,4 @@ mod daemon;
 mod signals;
 mod socket;
 mod systemd;
+mod toml;

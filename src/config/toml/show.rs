@@ -1,84 +1,116 @@
-//! The way back: a configuration as a file.
+//! The way back: a configuration as a file, and as values for programs.
 
 use super::reader::Section;
-use super::{Config, Key, Known, Method};
+use super::{Config, Key, Known, Method, Permits, Wait};
 use std::fmt::Write;
+use std::time::Duration;
 
-/// A complete file that says what holds without a file, with a word on each key.
-#[must_use]
-pub fn defaults(methods: &[Known]) -> String {
-    let config = Config::default();
-    let mut out = String::from(HEAD);
-    let mut table = |name: &str, rows: Vec<(&'static Key, Option<String>)>| {
-        let _ = write!(out, "\n[{name}]\n"); // writing to a String cannot fail
-        for (key, value) in rows {
-            let _ = writeln!(out, "# {} ({})", key.doc, key.form); // as above
-            let _ = match value {
-                Some(value) => writeln!(out, "{} = {value}", key.name),
-                None => writeln!(out, "#{} =", key.name),
-            };
-        }
-    };
-    table("spool", config.spool.show());
-    table("intake", config.intake.show());
-    table("retry", config.retry.show());
-    for method in methods.iter().filter(|method| method.spooled) {
-        let mut rows = limits(&config, method).show();
-        if method.name == "zephyr" {
-            rows.extend(config.zephyr.show());
-        }
-        table(&format!("method.{}", method.name), rows);
-    }
-    table("metrics", config.metrics.show());
-    table("log", config.log.show());
-    out
+/// Keys with the text of their values, as it would stand in the file; none where nothing is set.
+type Rows = Vec<(&'static Key, Option<String>)>;
+
+/// A table with all of its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its name in the file.
+    pub name: String,
+    /// Its keys with the text of their values.
+    pub rows: Rows,
 }
 
 const HEAD: &str = "# notifyd.toml(5): every key with its default.\n";
 
-/// What holds for a method that the file does not name.
-fn limits(config: &Config, method: &Known) -> Method {
-    Method {
-        permits: Some(super::Permits(method.permits)),
-        timeout: Some(super::Wait(std::time::Duration::from_secs(method.timeout))),
-        first: Some(config.retry.first),
-        maximum: Some(config.retry.maximum),
-        lifetime: Some(config.retry.lifetime),
+/// A complete file that says what holds without a file, with a word on each key.
+#[must_use]
+pub fn defaults(methods: &[Known]) -> String {
+    let mut out = String::from(HEAD);
+    for Table { name, rows } in Config::default().in_force(methods) {
+        let _ = write!(out, "\n[{name}]\n"); // writing to a String cannot fail
+        for (key, value) in rows {
+            let value = value.unwrap_or_default();
+            let _ = writeln!(out, "# {}\n{} = {value}", key.doc, key.name); // as above
+        }
     }
+    out
 }
 
 impl Config {
+    /// Every key with the value that holds, for these methods.
+    #[must_use]
+    pub fn in_force(&self, methods: &[Known]) -> Vec<Table> {
+        let table = |name: &str, rows: Rows| Table {
+            name: name.to_owned(),
+            rows,
+        };
+        let spooled = methods.iter().filter(|method| method.spooled);
+        let methods = spooled.map(|method| {
+            let mut rows = self.limits(method).show();
+            if method.name == "zephyr" {
+                rows.extend(self.zephyr.show());
+            }
+            table(&format!("method.{}", method.name), rows)
+        });
+        [
+            table("spool", self.spool.show()),
+            table("intake", self.intake.show()),
+            table("retry", self.retry.show()),
+        ]
+        .into_iter()
+        .chain(methods)
+        .chain([
+            table("metrics", self.metrics.show()),
+            table("log", self.log.show()),
+        ])
+        .collect()
+    }
+
+    /// What holds for a method: its own word, else the common one, else what it brings along.
+    fn limits(&self, known: &Known) -> Method {
+        let said = self.method(known.name);
+        let timeout = Wait(Duration::from_secs(known.timeout));
+        Method {
+            permits: said.permits.or(Some(Permits(known.permits))),
+            timeout: said.timeout.or(Some(timeout)),
+            first: said.first.or(Some(self.retry.first)),
+            maximum: said.maximum.or(Some(self.retry.maximum)),
+            lifetime: said.lifetime.or(Some(self.retry.lifetime)),
+        }
+    }
+
     /// What differs from the defaults, as a file without comments.
     #[must_use]
     pub fn changed(&self) -> String {
-        let mut out = String::new();
-        let mut table = |name: &str,
-                         rows: Vec<(&'static Key, Option<String>)>,
-                         usual: Vec<(&'static Key, Option<String>)>| {
-            let mut lines = String::new();
-            for ((key, value), (_, usual)) in rows.into_iter().zip(usual) {
-                if let Some(value) = value.filter(|value| Some(value) != usual.as_ref()) {
-                    let _ = writeln!(lines, "{} = {value}", key.name); // writing to a String cannot fail
-                }
-            }
-            if !lines.is_empty() {
-                let _ = write!(out, "[{name}]\n{lines}"); // as above
-            }
-        };
         let usual = Config::default();
-        table("spool", self.spool.show(), usual.spool.show());
-        table("intake", self.intake.show(), usual.intake.show());
-        table("retry", self.retry.show(), usual.retry.show());
+        let mut out = String::new();
+        add_changed(&mut out, "spool", self.spool.show(), usual.spool.show());
+        add_changed(&mut out, "intake", self.intake.show(), usual.intake.show());
+        add_changed(&mut out, "retry", self.retry.show(), usual.retry.show());
         for (name, method) in &self.methods {
             let [mut rows, mut unset] = [method.show(), Method::default().show()];
             if name == "zephyr" {
                 rows.extend(self.zephyr.show());
                 unset.extend(usual.zephyr.show());
             }
-            table(&format!("method.{name}"), rows, unset);
+            add_changed(&mut out, &format!("method.{name}"), rows, unset);
         }
-        table("metrics", self.metrics.show(), usual.metrics.show());
-        table("log", self.log.show(), usual.log.show());
+        add_changed(
+            &mut out,
+            "metrics",
+            self.metrics.show(),
+            usual.metrics.show(),
+        );
+        add_changed(&mut out, "log", self.log.show(), usual.log.show());
         out
+    }
+}
+
+fn add_changed(out: &mut String, table: &str, rows: Rows, usual: Rows) {
+    let mut lines = String::new();
+    for ((key, value), (_, usual)) in rows.into_iter().zip(usual) {
+        if let Some(value) = value.filter(|value| Some(value) != usual.as_ref()) {
+            let _ = writeln!(lines, "{} = {value}", key.name); // writing to a String cannot fail
+        }
+    }
+    if !lines.is_empty() {
+        let _ = write!(out, "[{table}]\n{lines}"); // as above
     }
 }

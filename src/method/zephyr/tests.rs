@@ -72,7 +72,7 @@ fn given() -> Vec<Notification> {
 fn packets_equal_stocks_in_all_but_time_port_and_uid() {
     let mut ours = Vec::new();
     for notification in given() {
-        for notice in notices(&notification, b"vm") {
+        for notice in notices(&notification, b"vm", b"local-realm") {
             ours.extend(
                 notice
                     .packets(1, || next_uid([10, 99, 0, 1].into()))
@@ -106,7 +106,7 @@ fn an_empty_option_means_everybody() {
         options: vec![b"".to_vec()],
         ..notification(b"C", b"", b"root", b"", b"m")
     };
-    let recipients: Vec<_> = notices(&notification, b"vm")
+    let recipients: Vec<_> = notices(&notification, b"vm", b"local-realm")
         .map(|notice| notice.recipient)
         .collect();
     assert_eq!(recipients, [b"root@local-realm".to_vec(), b"".to_vec()]);
@@ -120,7 +120,8 @@ fn no_user_is_nothing_to_do() {
         notification: notification(b"EVENT", b"", b"", b"", b"{}"),
         message_file: std::path::PathBuf::new(),
     };
-    let outcome = Zephyr.deliver(&delivery, KIND.timeout, &Cancel::new().unwrap());
+    let outcome =
+        Zephyr { realm: Vec::new() }.deliver(&delivery, KIND.timeout, &Cancel::new().unwrap());
     assert_eq!(
         outcome,
         Outcome::Delivered("nobody to tell: the notification names no user".into())

@@ -1,0 +1,262 @@
+//! Rows come into the spool: onto the disk, into memory when the disk refuses, or nowhere when there is no room.
+//!
+//! What a full spool means is the operator's choice: new rows are dropped, loudly and counted, or their senders wait.
+
+use super::{Kept, Limits, NewRow, Spool};
+use log::{error, warn};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Most bytes in memory while the disk cannot be written.
+const MAX_MEMORY: u64 = 32 << 20;
+/// How often a full spool is looked at while senders wait.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often it is said that they wait.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
+impl Spool {
+    /// Puts other limits in force. When commits are synced stays as it was at the start.
+    pub fn set_limits(&self, limits: Limits) {
+        self.room.set(limits);
+    }
+
+    /// Keeps `rows`, all or none of them, in one transaction; drops them when the spool is full.
+    pub fn commit(&self, rows: &[NewRow]) -> Kept {
+        self.commit_up_to(rows, self.room.limits().bytes)
+    }
+
+    /// Keeps `rows`. When the spool is full and senders shall wait, waits until there is room or `give_up` says so, and
+    /// then keeps them all the same.
+    pub fn commit_waiting(&self, rows: &[NewRow], give_up: &dyn Fn() -> bool) -> Kept {
+        if !self.room.limits().block {
+            return self.commit(rows);
+        }
+        let mut said = None;
+        while !rows.is_empty() && self.is_full() && !give_up() {
+            if said.is_none_or(|said: Instant| said.elapsed() >= SAY_EVERY) {
+                error!("spool: the spool is full: senders wait until there is room");
+                said = Some(Instant::now());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        if said.is_some() {
+            warn!("spool: senders wait no longer");
+        }
+        self.commit_up_to(rows, u64::MAX)
+    }
+
+    /// Whether new rows have no room where they would go.
+    fn is_full(&self) -> bool {
+        if self.is_degraded() {
+            return self.memory().db.is_full(MAX_MEMORY).unwrap_or(false);
+        }
+        self.has_all_rows()
+            || self
+                .disk
+                .first()
+                .is_full(self.room.limits().bytes)
+                .unwrap_or(false)
+    }
+
+    /// Whether there are as many rows as may be.
+    fn has_all_rows(&self) -> bool {
+        let full = self.room.is_full();
+        if full {
+            self.room.count_soon();
+        }
+        full
+    }
+
+    fn commit_up_to(&self, rows: &[NewRow], bytes: u64) -> Kept {
+        if rows.is_empty() {
+            return Kept::Disk;
+        }
+        loop {
+            if !self.is_degraded() {
+                if bytes < u64::MAX && self.has_all_rows() {
+                    return self.drop_rows(rows, "the spool is full");
+                }
+                match self.disk.first().commit(rows, bytes) {
+                    Ok(true) => {
+                        self.room.added(rows.len());
+                        return Kept::Disk;
+                    }
+                    Ok(false) => return self.drop_rows(rows, "the spool is full"),
+                    Err(error) => self.degrade(&error),
+                }
+            }
+            let memory = self.memory();
+            if memory.refuses.is_some() {
+                return match memory.db.commit(rows, MAX_MEMORY) {
+                    Ok(true) => Kept::Memory,
+                    _ => self.drop_rows(rows, "the disk refuses and memory is full"),
+                };
+            } // else it was mended meanwhile: the disk again
+        }
+    }
+
+    fn drop_rows(&self, rows: &[NewRow], why: &str) -> Kept {
+        let before = self.dropped.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        // Loud, but not as loud as the flood that filled the spool.
+        if before == 0 || before / 1000 != (before + rows.len() as u64) / 1000 {
+            error!(
+                "spool: {why}: {} deliveries dropped so far",
+                before + rows.len() as u64
+            );
+        }
+        Kept::Dropped
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::spool::{Settlement, now, sync};
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    fn spool(limits: Limits) -> (tempfile::TempDir, Arc<Spool>) {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open_with(&dir.path().join("s"), limits).unwrap();
+        (dir, Arc::new(spool))
+    }
+
+    fn row(spool: &Spool) -> NewRow {
+        let received = now();
+        NewRow {
+            id: spool.new_id(received),
+            method: "a".into(),
+            received,
+            uid: None,
+            file: None,
+            notification: vec![b'x'; 300],
+        }
+    }
+
+    #[test]
+    fn commits_wait_for_the_platter_when_told_to() {
+        for sync_each in [false, true] {
+            let limits = Limits {
+                sync_each,
+                ..Limits::default()
+            };
+            let (_dir, spool) = spool(limits);
+            assert_eq!(spool.disk.first().syncs_each_commit(), sync_each);
+        }
+    }
+
+    #[test]
+    fn as_many_rows_as_there_may_be() {
+        let (_dir, spool) = spool(Limits {
+            rows: 2,
+            ..Limits::default()
+        });
+        let first = row(&spool);
+        assert_eq!(spool.commit(std::slice::from_ref(&first)), Kept::Disk);
+        assert_eq!(spool.commit(&[row(&spool)]), Kept::Disk);
+        assert_eq!(spool.commit(&[row(&spool)]), Kept::Dropped);
+        assert_eq!(spool.dropped(), 1);
+        spool.settle(&[Settlement::Done(first.id)]).unwrap();
+        assert_eq!(spool.commit(&[row(&spool)]), Kept::Disk);
+        assert_eq!(spool.commit(&[row(&spool)]), Kept::Dropped);
+        spool.set_limits(Limits::default());
+        assert_eq!(spool.commit(&[row(&spool)]), Kept::Disk);
+    }
+
+    #[test]
+    fn as_many_bytes_as_there_may_be() {
+        let (_dir, spool) = spool(Limits {
+            bytes: 64 << 10,
+            ..Limits::default()
+        });
+        let kept = |_: &u32| spool.commit(&[row(&spool)]) == Kept::Disk;
+        let count = (0..10_000).take_while(kept).count();
+        assert!(
+            (100..1000).contains(&count),
+            "{count} rows of 300 bytes in 64 KiB"
+        );
+    }
+
+    /// Rows that were there before the start, and those that `notifyctl` deletes, are known to the housekeeper only.
+    #[test]
+    fn the_housekeeper_counts_what_nobody_else_knows() {
+        let limits = Limits {
+            rows: 3,
+            ..Limits::default()
+        };
+        let (dir, before) = spool(Limits::default());
+        assert_eq!(
+            before.commit(&[row(&before), row(&before), row(&before)]),
+            Kept::Disk
+        );
+        drop(before);
+        let spool = Arc::new(Spool::open_with(&dir.path().join("s"), limits).unwrap());
+        let weak = Arc::downgrade(&spool);
+        let house = std::thread::spawn(move || sync::keep_house(&weak));
+        let wait_for = |what: &str, done: &dyn Fn() -> bool| {
+            let limit = Instant::now() + Duration::from_secs(30);
+            while !done() {
+                assert!(Instant::now() < limit, "{what}");
+                std::thread::yield_now();
+            }
+        };
+        wait_for("full", &|| spool.has_all_rows());
+        let other = crate::spool::queue::Queue::open(&dir.path().join("s"))
+            .unwrap()
+            .unwrap();
+        let ids: Vec<i64> = spool
+            .claim("a", now(), 3)
+            .unwrap()
+            .iter()
+            .map(|row| row.kept.id)
+            .collect();
+        let deleted = other.change(&ids[..1], crate::spool::queue::Change::Delete, now());
+        assert_eq!(deleted.unwrap(), 1);
+        wait_for("room again", &|| !spool.has_all_rows());
+        drop(spool);
+        house.join().unwrap();
+    }
+
+    #[test]
+    fn who_waits_goes_on_when_there_is_room_or_no_time_left() {
+        let (_dir, spool) = spool(Limits {
+            rows: 1,
+            block: true,
+            ..Limits::default()
+        });
+        let first = row(&spool);
+        assert_eq!(
+            spool.commit_waiting(std::slice::from_ref(&first), &|| false),
+            Kept::Disk
+        );
+        assert_eq!(
+            spool.commit(&[row(&spool)]),
+            Kept::Dropped,
+            "who cannot wait is refused"
+        );
+        let asked = AtomicBool::new(false);
+        let second = row(&spool);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let asked = &|| {
+                    asked.store(true, Ordering::SeqCst);
+                    false
+                };
+                spool.commit_waiting(&[second.clone()], asked)
+            });
+            while !asked.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            assert!(spool.claim("a", 0, 9).unwrap().is_empty());
+            spool.settle(&[Settlement::Done(first.id)]).unwrap();
+            assert_eq!(waits.join().unwrap(), Kept::Disk);
+        });
+        assert_eq!(
+            spool.commit_waiting(&[row(&spool)], &|| true),
+            Kept::Disk,
+            "over the limit"
+        );
+        assert_eq!(spool.claim("a", now(), 9).unwrap().len(), 2);
+    }
+}

@@ -8,6 +8,7 @@ use super::retry::{Verdict, verdict};
 use super::rules::Rules;
 use super::throttle::{Throttle, and_more};
 use super::waker::{Waker, Wants};
+use super::watchdog::Beat;
 use crate::method::{METHODS, Outcome};
 use crate::spool::{self, Micros, Row, Settlement, Spool};
 use crate::system::cancel::Cancel;
@@ -46,6 +47,7 @@ pub(super) enum Event {
 /// A running dispatcher.
 pub struct Dispatcher {
     waker: Waker,
+    beat: Beat,
 }
 
 impl Dispatcher {
@@ -94,19 +96,26 @@ impl Dispatcher {
             deferrals: Throttle::default(),
             stop: None,
             purge_at: Instant::now(),
+            beat: Beat::default(),
         };
+        let beat = dispatch.beat.clone();
         let body = move || {
             let calls = CallAtEnd(Some(ended));
             dispatch.run();
             drop(calls);
         };
         thread("dispatch", body)?;
-        Ok(Dispatcher { waker })
+        Ok(Dispatcher { waker, beat })
     }
 
     /// How to wake it.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+
+    /// Raised each time that it goes round.
+    pub(super) fn beat(&self) -> &Beat {
+        &self.beat
     }
 
     /// Begins no attempt any more, lets those under way end for at most `grace`, then ends them. What they
@@ -141,6 +150,7 @@ struct Dispatch {
     deferrals: Throttle,
     stop: Option<Stop>,
     purge_at: Instant,
+    beat: Beat,
 }
 
 /// How far stopping has come.
@@ -152,6 +162,7 @@ struct Stop {
 impl Dispatch {
     fn run(&mut self) {
         loop {
+            self.beat.now();
             let settled = self.settle();
             let mut wait = if settled && self.spool.mend() {
                 IDLE

@@ -23,13 +23,14 @@ mod service;
 mod streams;
 mod throttle;
 mod waker;
+mod watchdog;
 
 use crate::config::toml::Level;
 use crate::config::{Context, Settings};
 use crate::method;
 use crate::system::signal::{self, Caught};
 use crate::system::syslog::{DEV_LOG, Identity, Syslog};
-use crate::system::{systemd, user};
+use crate::system::user;
 use log::{LevelFilter, error, warn};
 use options::{Options, USAGE};
 use rustix::fs::Mode;
@@ -136,7 +137,6 @@ fn run(
     if let Some(service) = service {
         service.run(&mut || load(&options, context))?;
     }
-    let _ = systemd::notify("STOPPING=1"); // it sees us end anyway
     Ok(())
 }
 

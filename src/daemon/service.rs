@@ -6,6 +6,7 @@ use super::instances::Instances;
 use super::intake::Intake;
 use super::own::{self, Nag, USUAL_SPOOL};
 use super::rules::Rules;
+use super::watchdog::Watchdog;
 use super::{Fatal, Standing, apply, datagrams, streams};
 use crate::config::{NotifySocket, Settings};
 use crate::method::{self, Kind};
@@ -75,6 +76,7 @@ pub(super) struct Service {
     leave: Arc<Cancel>,
     phase: Phase,
     next: Option<Settings>,
+    watchdog: Option<Watchdog>,
     nag: Nag,
     _lock: Option<Lock>,
 }
@@ -132,9 +134,7 @@ impl Service {
         let master = listening.master.clone();
         let committer = Committer::new(spool.clone(), wired.clone());
         start_intake(intake, committer, listening, leave.clone(), sender.clone())?;
-        if let Err(error) = systemd::notify("READY=1") {
-            warn!("cannot tell systemd that we are ready: {error}");
-        }
+        say_ready();
         Ok(Some(Service {
             control,
             sender,
@@ -149,6 +149,7 @@ impl Service {
             phase: Phase::Running,
             next: None,
             nag,
+            watchdog: Watchdog::new(),
             _lock: lock,
         }))
     }
@@ -159,7 +160,11 @@ impl Service {
         load: &mut dyn FnMut() -> Result<Settings, String>,
     ) -> Result<(), Fatal> {
         loop {
-            let control = match self.control.recv_timeout(self.nag.wait(Instant::now())) {
+            let mut wait = self.nag.wait(Instant::now());
+            if let Some(watchdog) = &mut self.watchdog {
+                wait = wait.min(watchdog.tick(self.dispatcher.beat()));
+            }
+            let control = match self.control.recv_timeout(wait) {
                 Ok(control) => control,
                 Err(RecvTimeoutError::Timeout) => {
                     self.nag.remind(Instant::now());
@@ -173,12 +178,18 @@ impl Service {
                     self.syslog.set_debug(!self.syslog.debug())
                 }
                 Control::Signal(Request::Terminate) => self.leave(TERMINATE_GRACE),
-                Control::Signal(Request::Reload) => match load().and_then(flawless) {
-                    Err(message) => {
-                        error!("SIGHUP: {message}; going on with the configuration as it was")
+                Control::Signal(Request::Reload) => {
+                    if self.phase != Phase::Leaving {
+                        let _ = systemd::notify_reloading(); // what ends it is said in any case
                     }
-                    Ok(settings) => self.reload(settings),
-                },
+                    match load().and_then(flawless) {
+                        Err(message) => {
+                            error!("SIGHUP: {message}; going on with the configuration as it was");
+                            say_ready();
+                        }
+                        Ok(settings) => self.reload(settings),
+                    }
+                }
                 Control::Delivered if self.phase == Phase::Leaving => self.leave.raise(),
                 Control::Delivered => self.deliver_again()?,
                 Control::Read(Ok(())) if self.phase == Phase::Leaving => return Ok(()),
@@ -218,6 +229,9 @@ impl Service {
             // A datagram service has said so at its start.
             let _ = master.tell(State::Unavailable); // if not, master finds out when we end
         }
+        if self.phase != Phase::Leaving {
+            let _ = systemd::notify("STOPPING=1"); // it sees us end anyway
+        }
         self.phase = Phase::Leaving;
         self.dispatcher.stop(grace);
     }
@@ -252,7 +266,14 @@ impl Service {
         self.dispatcher.waker().wake_all();
         self.phase = Phase::Running;
         info!("SIGHUP: the configuration was read again");
+        say_ready();
         Ok(())
+    }
+}
+
+fn say_ready() {
+    if let Err(error) = systemd::notify("READY=1") {
+        warn!("cannot tell systemd that we are ready: {error}");
     }
 }
 

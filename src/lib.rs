@@ -31,10 +31,9 @@
 //!
 //! # Decisions worth knowing
 //!
-//! * Threads and `poll(2)`, no async runtime: one thread peeks at the socket, one commits what was
-//!   peeked at and consumes it, one decides about deliveries, each permit of a method is a thread,
-//!   one looks after the spool's disk. The one that peeks never waits for the disk, so that it
-//!   opens a staged message before lmtpd unlinks it.
+//! * Threads and `poll(2)`, no async runtime: one thread peeks at the socket, commits and consumes; a
+//!   stand-in peeks while a commit lasts, so that a staged message is opened before lmtpd unlinks it; one
+//!   decides about deliveries, each permit of a method is a thread, one looks after the spool's disk.
 //! * One lock file ([`system::lock`]) makes one process of many the one that reads *and* delivers.
 //! * A method that is done at intake (`null`, `log`) goes through the spool after all when it
 //!   cannot be done at that moment.

@@ -8,10 +8,11 @@
 #[path = "docs/mdoc.rs"]
 mod mdoc;
 
+use cyrus_notifyd::config::toml::KEYS;
 use cyrus_notifyd::daemon::intake::Counts;
 use cyrus_notifyd::daemon::options::USAGE;
 use cyrus_notifyd::daemon::retry::Policy;
-use cyrus_notifyd::method::METHODS;
+use cyrus_notifyd::method::{Kind, METHODS};
 use cyrus_notifyd::spool;
 use mdoc::{flags, flat, items, section};
 use std::fs;
@@ -128,6 +129,67 @@ fn the_manual_has_the_retry_policy_and_the_form_of_ids() {
     }
 }
 
+/// The default of a key that the declaration leaves to something else.
+fn default_of_a_method(key: &str) -> String {
+    let spooled = METHODS.iter().filter(|kind| !kind.immediate);
+    let each = |value: &dyn Fn(&Kind) -> String| {
+        let texts = spooled.map(|kind| format!("{} {}", kind.name, value(kind)));
+        texts.collect::<Vec<_>>().join(", ")
+    };
+    match key {
+        "permits" => each(&|kind| kind.permits.to_string()),
+        "timeout" => each(&|kind| format!("{}s", kind.timeout.as_secs())),
+        _ => "that of [retry]".to_owned(),
+    }
+}
+
+#[test]
+fn the_manual_of_notifyd_toml_is_its_declaration() {
+    let page = read("man/notifyd.toml.5");
+    let lines = section(&page, "TABLES AND KEYS");
+    let mut table = "";
+    let mut found = Vec::new();
+    // Items that stand together share the text of the last.
+    let mut waiting: Vec<(&str, &str, &str)> = Vec::new();
+    let mut text = String::new();
+    let ends = |line: &str| line.starts_with(".It ") || line.starts_with(".Ss ");
+    for line in lines.iter().chain([&".Ss end"]) {
+        if ends(line) && !text.is_empty() {
+            found.extend(waiting.drain(..).map(|item| (item, flat(&text))));
+            text.clear();
+        }
+        if let Some(name) = line.strip_prefix(".Ss ") {
+            table = name.trim_end_matches("\\&").trim_matches(['[', ']']);
+            waiting.clear();
+        } else if let Some(item) = line.strip_prefix(".It Cm ") {
+            let (name, form) = item.split_once(" No = Ar ").unwrap();
+            waiting.push((table, name, form));
+        } else if !waiting.is_empty() && *line != ".El" {
+            let word = line.strip_prefix(".Li ").or(line.strip_prefix(".Ql "));
+            text += &format!("{}\n", word.unwrap_or(line));
+        }
+    }
+    let declared: Vec<_> = KEYS
+        .iter()
+        .map(|key| (key.table, key.name, key.form))
+        .collect();
+    let items: Vec<_> = found.iter().map(|(item, _)| *item).collect();
+    assert_eq!(items, declared);
+    for (key, (_, text)) in KEYS.iter().zip(&found) {
+        let default = match key.default {
+            "" => default_of_a_method(key.name),
+            default => default.to_owned(),
+        };
+        let said = text.split("Default: ").nth(1).unwrap_or_default();
+        let end = said.strip_prefix(&default);
+        assert!(
+            end.is_some_and(|end| [" .", ".", " ,"].iter().any(|mark| end.starts_with(mark))),
+            "{}: the default is {default}, not {said}",
+            key.name
+        );
+    }
+}
+
 /// The parts that do not change of each line that the file logs above level debug.
 fn logged(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
@@ -183,13 +245,16 @@ fn the_manual_shows_every_line_of_the_log() {
 fn what_the_readme_and_the_manuals_name_is_there() {
     let readme = read("README.md");
     let pages = names_in("man");
-    assert_eq!(pages, ["notifyctl.8", "notifyd.8", "notifytest.1"]);
+    assert_eq!(
+        pages,
+        ["notifyctl.8", "notifyd.8", "notifyd.toml.5", "notifytest.1"]
+    );
     for page in &pages {
         assert!(
             readme.contains(&format!("man/{page}")),
             "README.md does not name {page}"
         );
-        let (name, number) = page.split_once('.').unwrap();
+        let (name, number) = page.rsplit_once('.').unwrap();
         let other = if name == "notifyd" {
             "notifytest.1"
         } else {
@@ -201,7 +266,7 @@ fn what_the_readme_and_the_manuals_name_is_there() {
             .iter()
             .any(|line| line.starts_with(&link));
         assert!(
-            listed || name == "notifyctl" && read("man/notifyd.8").contains(&link),
+            listed || name.starts_with("notify") && read("man/notifyd.8").contains(&link),
             "{page}"
         );
     }

@@ -59,7 +59,7 @@ fn the_example_of_imapd_conf_is_read_without_a_word() {
     }
     let known: Vec<&str> = keys::all()
         .map(|key| key.name)
-        .chain(["partition-default"])
+        .chain(["partition-default", "notifyd_config"])
         .collect();
     let keys = keys_of(&text);
     assert!(keys.len() > 10, "{keys:?}");
@@ -93,6 +93,33 @@ fn cyrus_knows_all_of_the_example_of_imapd_conf() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+}
+
+#[test]
+fn the_example_of_notifyd_toml_is_read_without_a_word() {
+    use cyrus_notifyd::config::toml::{Config, KEYS};
+    use cyrus_notifyd::method;
+    let text = read("examples/notifyd.toml");
+    let uncommented: String = text
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert_ne!(text, uncommented);
+    // Debian has this user, others may not.
+    let uncommented = uncommented.replace("www-data", "root");
+    for text in [&text, &uncommented] {
+        assert_eq!(Config::read(text, &method::known()).1, [], "{text}");
+    }
+    let changed = Config::read(&text, &method::known()).0.changed();
+    assert_eq!(changed, "", "as it is it changes nothing");
+    let shown = KEYS.iter().filter(|key| {
+        let line = format!("\n{} = ", key.name);
+        uncommented.contains(&line)
+    });
+    assert!(shown.count() >= 10);
 }
 
 /// The parameters of a service's line in cyrus.conf.

@@ -3,14 +3,14 @@
 //! A datagram leaves the kernel's queue only after it is committed: a process that dies in
 //! between leaves a duplicate, never a loss.
 //!
-//! Two threads do the same: whoever is woken by a datagram peeks at what is queued, then commits and consumes it,
-//! unless the other one is at that; then the other one does it next, in the same order. So while one
-//! waits for the disk the other still peeks, and opens a staged message at once, before lmtpd unlinks it; and
-//! nothing is handed from thread to thread when one is enough. They are woken by each
-//! datagram that arrives (an edge), because those that are being committed keep the socket readable.
+//! One thread does it all, as long as commits are quick. When one lasts, a [stand-in](super::stand_in) goes on
+//! peeking meanwhile, so that a staged message is opened before lmtpd unlinks it, however slow the disk is.
+//! Both are woken by each datagram that arrives (an edge), because those that are being committed keep the
+//! socket readable.
 
 use super::commit::Committer;
 use super::intake::Intake;
+use super::stand_in::{self, StandIn};
 use crate::spool::NewRow;
 use crate::system::cancel::Cancel;
 use crate::system::peek::{BATCH, Consumer, Peeked, Peeker};
@@ -20,7 +20,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,33 +43,37 @@ pub(super) fn read(
     committer: &Committer,
     leave: &Cancel,
 ) -> io::Result<()> {
+    let wakeups = wakeups(&socket, Some(leave))?;
+    let arrivals = self::wakeups(&socket, None)?;
     let reader = Reader {
-        wakeups: wakeups(&socket, leave)?,
-        committing: Mutex::new(Committing {
-            committer,
-            consumer: socket.consumer(),
-            leave,
-        }),
+        consumer: socket.consumer(),
+        committer,
+        leave,
         seen: Mutex::default(),
         peeking: Mutex::new(Peeking {
             socket: &mut socket,
             intake,
         }),
+        stand_in: StandIn::default(),
     };
     thread::scope(|scope| {
-        let other = scoped_thread(scope, "intake 2", || reader.read_until_told())?;
-        let result = reader.read_until_told();
-        leave.raise(); // also when we end because the socket is broken
-        let joined = other.join();
-        result?;
-        joined.unwrap_or_else(|_| Err(io::Error::other("internal error: the intake has panicked")))
-    })?;
-    epoll::delete(&reader.wakeups, leave)?;
-    reader.read_the_rest()
+        let body = || {
+            reader.stand_in.work(|| {
+                reader.peek()?;
+                wait(&arrivals, Some(stand_in::PATIENCE))?;
+                Ok(())
+            })
+        };
+        scoped_thread(scope, "stand-in", body)?;
+        let _end = reader.stand_in.end_when_dropped();
+        reader.read_until_told(&wakeups)?;
+        epoll::delete(&wakeups, leave)?;
+        reader.read_the_rest(&wakeups)
+    })
 }
 
 /// Becomes ready at each datagram that arrives, and when `leave` is raised.
-fn wakeups(socket: &Peeker, leave: &Cancel) -> io::Result<OwnedFd> {
+fn wakeups(socket: &Peeker, leave: Option<&Cancel>) -> io::Result<OwnedFd> {
     let wakeups = epoll::create(CreateFlags::CLOEXEC)?;
     epoll::add(
         &wakeups,
@@ -77,7 +81,9 @@ fn wakeups(socket: &Peeker, leave: &Cancel) -> io::Result<OwnedFd> {
         EventData::new_u64(ARRIVAL),
         EventFlags::IN | EventFlags::ET,
     )?;
-    epoll::add(&wakeups, leave, EventData::new_u64(LEAVE), EventFlags::IN)?;
+    if let Some(leave) = leave {
+        epoll::add(&wakeups, leave, EventData::new_u64(LEAVE), EventFlags::IN)?;
+    }
     Ok(wakeups)
 }
 
@@ -95,24 +101,20 @@ fn wait(wakeups: &OwnedFd, limit: Option<Duration>) -> io::Result<bool> {
     }
 }
 
-/// What the two threads share. Who needs several of the locks takes them in this order.
+/// What the reader and its stand-in share.
 struct Reader<'a> {
-    wakeups: OwnedFd,
     peeking: Mutex<Peeking<'a>>,
-    committing: Mutex<Committing<'a>>,
-    /// Added to only by who peeks, taken only by who commits: so its order is the kernel's queue's.
+    /// Added to while `peeking` is locked: so its order is the kernel's queue's.
     seen: Mutex<Seen>,
+    committer: &'a Committer,
+    leave: &'a Cancel,
+    consumer: Consumer,
+    stand_in: StandIn,
 }
 
 struct Peeking<'a> {
     socket: &'a mut Peeker,
     intake: &'a mut Intake,
-}
-
-struct Committing<'a> {
-    committer: &'a Committer,
-    consumer: Consumer,
-    leave: &'a Cancel,
 }
 
 /// What was peeked at and is not consumed.
@@ -124,30 +126,40 @@ struct Seen {
 }
 
 impl Reader<'_> {
-    fn read_until_told(&self) -> io::Result<()> {
+    fn read_until_told(&self, wakeups: &OwnedFd) -> io::Result<()> {
         let mut count = BATCH;
-        while !wait(&self.wakeups, (count == BATCH).then_some(Duration::ZERO))? {
-            count = self.peek()?;
-            self.commit()?;
+        while !wait(wakeups, (count == BATCH).then_some(Duration::ZERO))? {
+            count = self.read()?;
         }
         Ok(())
     }
 
     /// Cyrus' master spins in its shutdown when datagrams are left in the socket, so wait for those who still send.
-    fn read_the_rest(&self) -> io::Result<()> {
+    fn read_the_rest(&self, wakeups: &OwnedFd) -> io::Result<()> {
         let end = Instant::now() + LAST_READ;
         let mut quiet = Instant::now() + QUIET;
         while Instant::now() < quiet.min(end) {
-            if self.peek()? > 0 {
+            if self.read()? > 0 {
                 quiet = Instant::now() + QUIET;
             }
-            self.commit()?;
-            wait(&self.wakeups, Some(QUIET / 4))?;
+            wait(wakeups, Some(QUIET / 4))?;
         }
         Ok(())
     }
 
-    /// Looks at what is queued and not yet seen; how much that was, [`BATCH`] when there may be more.
+    /// Peeks, commits and consumes; how much was peeked at, [`BATCH`] when there may be more.
+    fn read(&self) -> io::Result<usize> {
+        let count = self.peek()?;
+        self.commit()?;
+        let mut peeking = lock(&self.peeking);
+        if peeking.socket.is_stuck() {
+            self.commit()?; // what the stand-in may have seen since
+            peeking.socket.restart()?;
+            return Ok(BATCH);
+        }
+        Ok(count)
+    }
+
     fn peek(&self) -> io::Result<usize> {
         let mut peeking = lock(&self.peeking);
         let Peeking { socket, intake } = &mut *peeking;
@@ -161,41 +173,21 @@ impl Reader<'_> {
             seen.rows.append(&mut intake.owed());
             seen.datagrams.append(&mut datagrams);
         }
-        if socket.is_stuck() {
-            self.commit_seen(&lock(&self.committing))?;
-            socket.restart()?;
-            return Ok(BATCH);
-        }
         Ok(count)
     }
 
-    /// Commits and consumes what was seen, unless the other thread does.
+    /// Commits and consumes what was seen, and what is seen meanwhile.
     fn commit(&self) -> io::Result<()> {
-        loop {
-            let committing = match self.committing.try_lock() {
-                Ok(committing) => committing,
-                Err(TryLockError::Poisoned(error)) => error.into_inner(),
-                Err(TryLockError::WouldBlock) => return Ok(()), // who has it looks again
-            };
-            self.commit_seen(&committing)?;
-            drop(committing);
-            if lock(&self.seen).datagrams.is_empty() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn commit_seen(&self, committing: &Committing<'_>) -> io::Result<()> {
         loop {
             let Seen { rows, datagrams } = std::mem::take(&mut *lock(&self.seen));
             if datagrams.is_empty() {
                 return Ok(());
             }
-            let Committing {
-                committer, leave, ..
-            } = committing;
-            committer.commit_waiting(&rows, leave);
-            committing.consumer.consume(&datagrams)?;
+            if !rows.is_empty() {
+                let _busy = self.stand_in.busy();
+                self.committer.commit_waiting(&rows, self.leave);
+            }
+            self.consumer.consume(&datagrams)?;
         }
     }
 }

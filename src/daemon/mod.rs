@@ -1,7 +1,8 @@
 //! The running service: built, run, handed over.
 //!
-//! Threads: the main one waits for what it is told (`service.rs`); `intake` reads the socket, `commit` makes safe what it read; `dispatch` decides about
-//! deliveries, which run on threads of their lanes; `spool` keeps house; `syslog` and `signals`.
+//! Threads: the main one waits for what it is told (`service.rs`); `intake` reads the socket and makes safe what it
+//! read, `stand-in` peeks while that lasts; `dispatch` decides about deliveries, which run on threads of
+//! their lanes; `spool` keeps house; `syslog` and `signals`.
 //!
 //! Under Cyrus' master, SIGHUP means that a fresh process shall take over. We go on reading until
 //! the attempts under way have ended, then stop reading and exit: the gap between the two readers is
@@ -20,6 +21,7 @@ pub mod retry;
 pub mod route;
 pub mod rules;
 mod service;
+mod stand_in;
 mod streams;
 mod throttle;
 mod waker;

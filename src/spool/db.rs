@@ -35,7 +35,7 @@ const SCHEMA: &str = "
         error        TEXT,
         notification BLOB    NOT NULL
     ) STRICT;
-    CREATE INDEX delivery_due ON delivery (method, due, id) WHERE state IN ('incoming', 'deferred');
+    CREATE INDEX delivery_due ON delivery (method, due) WHERE state IN ('incoming', 'deferred');
     CREATE INDEX delivery_active ON delivery (id) WHERE state = 'active';
     CREATE INDEX delivery_failed ON delivery (due) WHERE state = 'failed';
     CREATE INDEX delivery_file ON delivery (file) WHERE file IS NOT NULL;
@@ -87,8 +87,6 @@ impl Db {
 
     fn try_open(path: &Path) -> rusqlite::Result<Db> {
         let connection = wal::connect(path)?;
-        // Before the first table, or it has no effect.
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         if mode != "wal" {

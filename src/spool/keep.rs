@@ -243,7 +243,7 @@ mod tests {
                     asked.store(true, Ordering::SeqCst);
                     false
                 };
-                spool.commit_waiting(&[second.clone()], asked)
+                spool.commit_waiting(std::slice::from_ref(&second), asked)
             });
             while !asked.load(Ordering::SeqCst) {
                 std::thread::yield_now();

@@ -155,3 +155,15 @@ fn what_does_not_fit_is_permanent_and_says_how_far_it_got() {
         "{why}"
     );
 }
+
+#[test]
+fn the_realm_is_the_one_that_the_configuration_names() {
+    let notification = Notification {
+        options: vec![b"bob@OTHER".to_vec()],
+        ..notification(b"C", b"", b"root", b"", b"m")
+    };
+    let all: Vec<_> = notices(&notification, b"vm", b"EXAMPLE.ORG").collect();
+    assert_eq!(all[0].sender, b"imap@EXAMPLE.ORG");
+    assert_eq!(all[0].recipient, b"root@EXAMPLE.ORG");
+    assert_eq!(all[1].recipient, b"bob@OTHER");
+}

@@ -176,7 +176,9 @@ fn commands() -> Vec<String> {
     let usage = String::from_utf8(notifyctl(&["help"]).stdout).unwrap();
     let lines = usage.lines().skip(2).take_while(|line| !line.is_empty());
     let mut names: Vec<String> = lines
-        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty()) // a summary with a line of its own
+        .map(str::to_owned)
         .chain(["help".into()])
         .collect();
     names.sort();

@@ -57,6 +57,9 @@ impl Section {
     }
 }
 
+/// Keys and values, in their order.
+pub type Arguments = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// One line of a section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -67,7 +70,7 @@ pub struct Entry {
     /// The number of its line, from 1.
     pub line: u32,
     /// Its arguments, as they stand there.
-    pub arguments: Vec<(Vec<u8>, Vec<u8>)>,
+    pub arguments: Arguments,
 }
 
 impl Entry {
@@ -251,11 +254,7 @@ impl Reader<'_> {
         })
     }
 
-    fn arguments(
-        &self,
-        mut text: &[u8],
-        number: u32,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ConfigError> {
+    fn arguments(&self, mut text: &[u8], number: u32) -> Result<Arguments, ConfigError> {
         let mut arguments = Vec::new();
         loop {
             text = &text[text.iter().take_while(|&&b| is_space(b)).count()..];

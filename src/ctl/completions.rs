@@ -53,6 +53,8 @@ impl Opt {
         match self.name {
             "--state" => STATES.to_vec(),
             "--method" => METHODS.iter().map(|kind| kind.name).collect(),
+            "--class" => vec!["SIEVE", "MAIL", "EVENT", "IMIP"],
+            "--priority" => vec!["low", "normal", "high"],
             _ => Vec::new(),
         }
     }

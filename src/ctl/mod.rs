@@ -34,6 +34,9 @@ pub const IO: u8 = 74;
 /// Exit code: the configuration is bad (EX_CONFIG).
 pub const CONFIG: u8 = 78;
 
+/// Width of a call in the usage; a longer one has a line of its own.
+const CALL: usize = 34;
+
 /// Where a command writes: results to `out`, complaints to `err`.
 pub struct Streams<'a> {
     /// Standard output.
@@ -210,7 +213,10 @@ fn usage() -> String {
     } in COMMANDS
     {
         let call = format!("{name} {arguments}");
-        text.push_str(&format!("  {call:<28} {summary}\n"));
+        match call.len() {
+            ..=CALL => text.push_str(&format!("  {call:<CALL$} {summary}\n")),
+            _ => text.push_str(&format!("  {call}\n  {:<CALL$} {summary}\n", "")),
+        }
     }
     text.push_str(&format!(
         "\n  -C FILE    read FILE instead of /etc/imapd.conf\n  FILTERS    {}\n",

@@ -130,7 +130,7 @@ struct Filter {
 }
 
 /// What can become of a notification, in the manual's order.
-const STATUSES: [&str; 9] = [
+pub(super) const STATUSES: [&str; 9] = [
     "arrived",
     "delivered",
     "deferred",

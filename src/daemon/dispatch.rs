@@ -9,6 +9,7 @@ use super::retry::{Verdict, verdict};
 use super::rules::Rules;
 use super::throttle::{Throttle, and_more};
 use super::waker::{Waker, Wants};
+use super::watchdog::Beat;
 use crate::method::{METHODS, Outcome};
 use crate::spool::{self, Micros, Row, Settlement, Spool};
 use crate::system::cancel::Cancel;
@@ -47,6 +48,7 @@ pub(super) enum Event {
 /// A running dispatcher.
 pub struct Dispatcher {
     waker: Waker,
+    beat: Beat,
 }
 
 impl Dispatcher {
@@ -98,19 +100,26 @@ impl Dispatcher {
             monitor,
             stop: None,
             purge_at: Instant::now(),
+            beat: Beat::default(),
         };
+        let beat = dispatch.beat.clone();
         let body = move || {
             let calls = CallAtEnd(Some(ended));
             dispatch.run();
             drop(calls);
         };
         thread("dispatch", body)?;
-        Ok(Dispatcher { waker })
+        Ok(Dispatcher { waker, beat })
     }
 
     /// How to wake it.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+
+    /// Raised each time that it goes round.
+    pub(super) fn beat(&self) -> &Beat {
+        &self.beat
     }
 
     /// Begins no attempt any more, lets those under way end for at most `grace`, then ends them. What they
@@ -146,6 +155,7 @@ struct Dispatch {
     monitor: Arc<Monitor>,
     stop: Option<Stop>,
     purge_at: Instant,
+    beat: Beat,
 }
 
 /// How far stopping has come.
@@ -157,6 +167,7 @@ struct Stop {
 impl Dispatch {
     fn run(&mut self) {
         loop {
+            self.beat.now();
             let settled = self.settle();
             let mut wait = if settled && self.spool.mend() {
                 IDLE

@@ -28,6 +28,7 @@ mod stats;
 mod streams;
 mod throttle;
 mod waker;
+mod watchdog;
 pub mod watchers;
 
 use crate::config::toml::Level;
@@ -35,7 +36,7 @@ use crate::config::{Context, Settings};
 use crate::method;
 use crate::system::signal::{self, Caught};
 use crate::system::syslog::{DEV_LOG, Identity, Syslog};
-use crate::system::{systemd, user};
+use crate::system::user;
 use log::{LevelFilter, error, warn};
 use options::{Options, USAGE};
 use rustix::fs::Mode;
@@ -142,7 +143,6 @@ fn run(
     if let Some(service) = service {
         service.run(&mut || load(&options, context))?;
     }
-    let _ = systemd::notify("STOPPING=1"); // it sees us end anyway
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use super::metrics::http::Server;
 use super::monitor::Monitor;
 use super::own::{self, Nag, USUAL_SPOOL};
 use super::rules::Rules;
+use super::watchdog::Watchdog;
 use super::{Fatal, Standing, apply, datagrams, stats, streams};
 use crate::config::{NotifySocket, Settings};
 use crate::method::{self, Kind};
@@ -79,6 +80,7 @@ pub(super) struct Service {
     leave: Arc<Cancel>,
     phase: Phase,
     next: Option<Settings>,
+    watchdog: Option<Watchdog>,
     nag: Nag,
     _lock: Option<Lock>,
 }
@@ -137,9 +139,7 @@ impl Service {
         let master = listening.master.clone();
         let committer = Committer::new(spool.clone(), wired.clone(), monitor.clone());
         start_intake(intake, committer, listening, leave.clone(), sender.clone())?;
-        if let Err(error) = systemd::notify("READY=1") {
-            warn!("cannot tell systemd that we are ready: {error}");
-        }
+        say_ready();
         let mut service = Service {
             control,
             sender,
@@ -156,6 +156,7 @@ impl Service {
             phase: Phase::Running,
             next: None,
             nag,
+            watchdog: Watchdog::new(),
             _lock: lock,
         };
         service.show(settings);
@@ -168,7 +169,11 @@ impl Service {
         load: &mut dyn FnMut() -> Result<Settings, String>,
     ) -> Result<(), Fatal> {
         loop {
-            let control = match self.control.recv_timeout(self.nag.wait(Instant::now())) {
+            let mut wait = self.nag.wait(Instant::now());
+            if let Some(watchdog) = &mut self.watchdog {
+                wait = wait.min(watchdog.tick(self.dispatcher.beat()));
+            }
+            let control = match self.control.recv_timeout(wait) {
                 Ok(control) => control,
                 Err(RecvTimeoutError::Timeout) => {
                     self.nag.remind(Instant::now());
@@ -182,13 +187,19 @@ impl Service {
                     self.syslog.set_debug(!self.syslog.debug())
                 }
                 Control::Signal(Request::Terminate) => self.leave(TERMINATE_GRACE),
-                Control::Signal(Request::Reload) => match load().and_then(flawless) {
-                    Err(message) => {
-                        self.monitor.configuration(Some(message.clone()));
-                        error!("SIGHUP: {message}; going on with the configuration as it was")
+                Control::Signal(Request::Reload) => {
+                    if self.phase != Phase::Leaving {
+                        let _ = systemd::notify_reloading(); // what ends it is said in any case
                     }
-                    Ok(settings) => self.reload(settings),
-                },
+                    match load().and_then(flawless) {
+                        Err(message) => {
+                            self.monitor.configuration(Some(message.clone()));
+                            error!("SIGHUP: {message}; going on with the configuration as it was");
+                            say_ready();
+                        }
+                        Ok(settings) => self.reload(settings),
+                    }
+                }
                 Control::Delivered if self.phase == Phase::Leaving => self.leave.raise(),
                 Control::Delivered => self.deliver_again()?,
                 Control::Read(Ok(())) if self.phase == Phase::Leaving => {
@@ -230,6 +241,9 @@ impl Service {
             // A stream service counts as ready until it says otherwise: let master start the next one now.
             // A datagram service has said so at its start.
             let _ = master.tell(State::Unavailable); // if not, master finds out when we end
+        }
+        if self.phase != Phase::Leaving {
+            let _ = systemd::notify("STOPPING=1"); // it sees us end anyway
         }
         self.phase = Phase::Leaving;
         self.dispatcher.stop(grace);
@@ -280,7 +294,14 @@ impl Service {
         self.phase = Phase::Running;
         self.show(&settings);
         info!("SIGHUP: the configuration was read again");
+        say_ready();
         Ok(())
+    }
+}
+
+fn say_ready() {
+    if let Err(error) = systemd::notify("READY=1") {
+        warn!("cannot tell systemd that we are ready: {error}");
     }
 }
 

@@ -45,8 +45,8 @@ pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Fa
     loop {
         match connect(&path) {
             Ok(socket) => {
-                say(streams.err, "watching notifyd");
-                follow(&socket, &filter, &mut screen, streams.out)?;
+                let begun = || say(streams.err, "watching notifyd");
+                follow(&socket, &filter, &mut screen, streams.out, begun)?;
                 say(streams.err, "notifyd has ended; waiting for the next one");
             }
             Err(Errno::NOENT | Errno::CONNREFUSED) => {
@@ -94,12 +94,13 @@ fn wait(socket: Option<&OwnedFd>, limit: Option<Duration>) -> io::Result<()> {
     }
 }
 
-/// Shows what comes until the daemon has ended.
+/// Shows what comes until the daemon has ended; calls `begun` when nothing is missed any more.
 fn follow(
     socket: &OwnedFd,
     filter: &Filter,
     screen: &mut Screen,
     out: &mut dyn Write,
+    mut begun: impl FnMut(),
 ) -> io::Result<()> {
     let mut buffer = vec![0; MAX_LINE];
     loop {
@@ -111,10 +112,10 @@ fn follow(
             Err(_) => return Ok(()), // as good as ended
         };
         let line = &buffer[..length];
-        if let Ok(value) = serde_json::from_slice::<Value>(line)
-            && filter.matches(&value)
-        {
-            screen.show(out, line, &value)?;
+        match serde_json::from_slice::<Value>(line) {
+            Ok(value) if value["status"] == "watching" => begun(),
+            Ok(value) if filter.matches(&value) => screen.show(out, line, &value)?,
+            _ => {}
         }
     }
 }

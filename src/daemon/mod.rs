@@ -2,7 +2,8 @@
 //!
 //! Threads: the main one waits for what it is told (`service.rs`); `intake` reads the socket and makes safe what it
 //! read, `stand-in` peeks while that lasts; `dispatch` decides about deliveries, which run on threads of
-//! their lanes; `spool` keeps house; `syslog` and `signals`.
+//! their lanes; `spool` keeps house; `syslog` and `signals`; `stats`, `watch` and `metrics` tell others how it goes, and
+//! nobody waits for them.
 //!
 //! Under Cyrus' master, SIGHUP means that a fresh process shall take over. We go on reading until
 //! the attempts under way have ended, then stop reading and exit: the gap between the two readers is

@@ -216,9 +216,31 @@ impl Watchers {
                 self.pass_on(&mut watchers);
             }
             if !ready[1].is_empty() {
-                accept(listener, &mut watchers)?;
+                self.accept(listener, &mut watchers)?;
             }
         }
+    }
+
+    /// Takes a new one in, and tells it when it misses nothing any more.
+    fn accept(&self, listener: &OwnedFd, watchers: &mut Vec<Watcher>) -> io::Result<()> {
+        match net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(socket) => {
+                if watchers.len() >= MAX_WATCHERS {
+                    watchers.remove(0);
+                }
+                self.there.store(true, Ordering::SeqCst);
+                let mut watcher = Watcher { socket, lost: 0 };
+                if watcher.send(&Line::new("watching").text()) {
+                    watchers.push(watcher);
+                }
+            }
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                std::thread::sleep(AGAIN); // it keeps the listener readable: without a pause this would spin
+            }
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     /// Sends what has come to all of them.
@@ -246,23 +268,6 @@ fn bind(path: &Path) -> io::Result<OwnedFd> {
     rustix::fs::chmod(path, Mode::from_raw_mode(0o600))?;
     net::listen(&socket, 16)?;
     Ok(socket)
-}
-
-fn accept(listener: &OwnedFd, watchers: &mut Vec<Watcher>) -> io::Result<()> {
-    match net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-        Ok(socket) => {
-            if watchers.len() >= MAX_WATCHERS {
-                watchers.remove(0);
-            }
-            watchers.push(Watcher { socket, lost: 0 });
-        }
-        Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-            std::thread::sleep(AGAIN); // it keeps the listener readable: without a pause this would spin
-        }
-        Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
-        Err(error) => return Err(error.into()),
-    }
-    Ok(())
 }
 
 struct Watcher {

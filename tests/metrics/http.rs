@@ -2,8 +2,9 @@
 
 use super::client::{Place, serving};
 use super::stage::{LIMIT, wait_for};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 #[test]
 fn it_answers_what_it_knows_and_refuses_the_rest() {
@@ -66,7 +67,7 @@ fn clients_that_say_little_or_nothing_keep_no_scrape_out() {
     let end = wait_for("the end of the first", LIMIT, || {
         match silent[0].read(&mut [0; 16]) {
             Ok(count) => Some(count),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => None,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             Err(_) => Some(0),
         }
     });
@@ -93,4 +94,22 @@ fn a_request_in_pieces_is_one_request() {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     assert!(text.ends_with("\r\n\r\nready\n"), "{text}");
+}
+
+#[test]
+fn nobody_may_take_for_ever() {
+    let (_alone, place) = serving(&[]);
+    let mut slow = connect(&place);
+    let end = wait_for("the end of its time", 4 * LIMIT, || {
+        // One byte more each time does not help.
+        let _ = slow.write_all(b"x");
+        slow.set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
+        match slow.read(&mut [0; 16]) {
+            Ok(count) => Some(count),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+            Err(_) => Some(0),
+        }
+    });
+    assert_eq!(end, 0);
 }

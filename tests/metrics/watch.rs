@@ -228,7 +228,7 @@ fn a_slow_watcher_delays_nobody_and_is_told_what_it_lost() {
     wait_for("the socket", LIMIT, || {
         rustix::net::connect(&slow, &address).ok()
     });
-    // Behind it in the daemon's list: when this one watches, the other does.
+    // Behind it in the daemon's queue: when this one watches, the other does.
     let watch = Watch::start(&alone, "watch", &["--json", "--user", "the end"]);
     watch.wait_said(&alone, "watching notifyd");
     alone.send(&note("null").user("the end"));
@@ -238,20 +238,22 @@ fn a_slow_watcher_delays_nobody_and_is_told_what_it_lost() {
     }
     let (mut shown, mut lost) = (0, 0);
     let mut buffer = vec![0; 65_536];
-    wait_for("the tale of its losses", LIMIT, || {
-        // Sent again and again: a loss may be told by the line that comes after it.
-        match rustix::net::recv(&slow, buffer.as_mut_slice(), RecvFlags::DONTWAIT) {
-            Ok((length, _)) => {
-                let object: Value = serde_json::from_slice(&buffer[..length]).unwrap();
-                match object["status"] == "lost" {
-                    true => lost += object["lines"].as_u64().unwrap(),
-                    false => shown += 1,
-                }
-                None
+    wait_for("the tale of its losses", LIMIT, || match rustix::net::recv(
+        &slow,
+        buffer.as_mut_slice(),
+        RecvFlags::DONTWAIT,
+    ) {
+        Ok((length, _)) => {
+            let object: Value = serde_json::from_slice(&buffer[..length]).unwrap();
+            match object["status"].as_str().unwrap() {
+                "lost" => lost += object["lines"].as_u64().unwrap(),
+                "watching" => {}
+                _ => shown += 1,
             }
-            Err(rustix::io::Errno::AGAIN) => (shown + lost == 2 * (SENT + 1)).then_some(()),
-            Err(error) => panic!("{error}"),
+            None
         }
+        Err(rustix::io::Errno::AGAIN) => (shown + lost == 2 * (SENT + 1)).then_some(()),
+        Err(error) => panic!("{error}"),
     });
     assert!(lost > 0 && shown > 0, "{lost} lost, {shown} shown");
 }

@@ -61,6 +61,16 @@ pub struct ImapdConf {
     service: Vec<u8>,
     lenient: bool,
     warnings: Vec<String>,
+    places: BTreeMap<&'static str, Place>,
+}
+
+/// Where an option stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file's name, as it was given or included.
+    pub file: Vec<u8>,
+    /// The last line of it, from 1.
+    pub line: u32,
 }
 
 impl ImapdConf {
@@ -85,6 +95,7 @@ impl ImapdConf {
             service: service.to_vec(),
             lenient,
             warnings: Vec::new(),
+            places: BTreeMap::new(),
         };
         let mut files = Files::new(prefix, read);
         files.open(file.as_os_str().as_bytes())?;
@@ -157,7 +168,15 @@ impl ImapdConf {
             }
             b"" => return Err(bad_name()),
             _ if self.own(&name) == Some(b"") => return Err(bad_name()),
-            _ => self.set(&name, value, &number)?,
+            _ => {
+                if let Some(key) = self.set(&name, value, &number)? {
+                    let place = Place {
+                        file: file.to_vec(),
+                        line: line.number,
+                    };
+                    self.places.insert(key, place);
+                }
+            }
         }
         Ok(None)
     }
@@ -171,10 +190,17 @@ impl ImapdConf {
         tail.strip_prefix(b"_")
     }
 
-    fn set(&mut self, name: &[u8], text: &[u8], number: &str) -> Result<(), ConfigError> {
+    /// The known option that this sets, if it does.
+    fn set(
+        &mut self,
+        name: &[u8],
+        text: &[u8],
+        number: &str,
+    ) -> Result<Option<&'static str>, ConfigError> {
         let own = self.own(name).and_then(keys::index_of);
         let Some(index) = own.or_else(|| keys::index_of(name)) else {
-            return self.keep(name, text, number);
+            self.keep(name, text, number)?;
+            return Ok(None);
         };
         let how = if own.is_some() {
             Seen::ForService
@@ -183,7 +209,7 @@ impl ImapdConf {
         };
         let slot = &self.slots[index];
         match (slot.seen, how) {
-            (Seen::ForService, Seen::Plain) => return Ok(()),
+            (Seen::ForService, Seen::Plain) => return Ok(None),
             (before, now) if before == now => return Err(twice(name, number)),
             _ => {}
         }
@@ -202,7 +228,7 @@ impl ImapdConf {
                 self.warnings.push(format!(
                     "{error}: not a value that Cyrus 3.6 knows; passed over"
                 ));
-                return Ok(());
+                return Ok(None);
             }
         };
         for (alias, preferred) in aliases {
@@ -213,7 +239,7 @@ impl ImapdConf {
         }
         self.slots[index].value = value;
         self.slots[index].seen = how;
-        Ok(())
+        Ok(Some(key.name))
     }
 
     /// Keeps a key that Cyrus does not know, or the original of a deprecated one.
@@ -282,6 +308,12 @@ impl ImapdConf {
             name.make_ascii_lowercase();
         }
         Ok(())
+    }
+
+    /// Where the known option `name` is set; `None` when it is not.
+    #[must_use]
+    pub fn place(&self, name: &str) -> Option<&Place> {
+        self.places.get(name)
     }
 
     fn value(&self, name: &str) -> Option<&Value> {

@@ -1,4 +1,4 @@
-//! What the operator said: Cyrus' imapd.conf, read exactly as Cyrus 3.6.1 reads it, and our own [`toml`].
+//! What the operator said: Cyrus' imapd.conf and cyrus.conf, read exactly as Cyrus 3.6.1 reads them, and our own [`toml`].
 //!
 //! From the file to the values that we use:
 //!
@@ -10,9 +10,11 @@
 //! | text to typed value | [`value`] | the same |
 //! | the table of options | [`keys`] | – |
 //! | our typed view, defaults filled in | [`Settings`] | warnings only |
+//! | cyrus.conf, for `notifyctl check` | [`cyrus_conf`] | what master ends with |
 //! | the way back, in the lines of `cyr_info conf` | `show.rs` | nothing |
 
 mod choices;
+pub mod cyrus_conf;
 mod error;
 mod files;
 mod imapd_conf;
@@ -29,6 +31,6 @@ pub mod value;
 pub use choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
 pub use error::ConfigError;
 pub use files::ReadFile;
-pub use imapd_conf::ImapdConf;
+pub use imapd_conf::{ImapdConf, Place};
 pub use settings::{Context, DEFAULT_FILE, DEFAULT_USER, Emitters, Settings};
 pub use show::defaults;

@@ -49,6 +49,11 @@ impl Arguments {
         Ok(None)
     }
 
+    /// What is left, whatever it looks like: what stands behind `--`.
+    pub(super) fn all(self) -> Vec<String> {
+        self.0
+    }
+
     /// The file after the last `-C`, which may follow without a blank, as with getopt(3).
     pub(super) fn file(&mut self) -> Result<Option<String>, Failure> {
         let mut file = None;

@@ -9,13 +9,18 @@
 
 mod age;
 mod arguments;
+mod check;
+mod completions;
 mod config;
 mod methods;
 pub mod notifytest;
 mod place;
 mod queue;
 mod select;
+mod send;
+mod stats;
 mod steer;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -31,6 +36,9 @@ pub const IO: u8 = 74;
 /// Exit code: the configuration is bad (EX_CONFIG).
 pub const CONFIG: u8 = 78;
 
+/// Width of a call in the usage; a longer one has a line of its own.
+const CALL: usize = 34;
+
 /// Where a command writes: results to `out`, complaints to `err`.
 pub struct Streams<'a> {
     /// Standard output.
@@ -45,6 +53,8 @@ enum Failure {
     Usage(String),
     /// The message is printed as it is; the command ends with the code.
     Fatal(Vec<u8>, u8),
+    /// All is said; the command ends with the code.
+    Quiet(u8),
     /// The output could not be written.
     Output(io::Error),
 }
@@ -80,25 +90,25 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "retry",
-        arguments: "[--dry-run] FILTERS",
+        arguments: "[--dry-run] FILTERS|--all",
         summary: "try again now what is deferred or has failed",
         run: steer::retry,
     },
     Command {
         name: "hold",
-        arguments: "[--dry-run] FILTERS",
+        arguments: "[--dry-run] FILTERS|--all",
         summary: "keep from delivery until released",
         run: steer::hold,
     },
     Command {
         name: "release",
-        arguments: "[--dry-run] FILTERS",
+        arguments: "[--dry-run] FILTERS|--all",
         summary: "deliver what is on hold",
         run: steer::release,
     },
     Command {
         name: "delete",
-        arguments: "[--dry-run] FILTERS",
+        arguments: "[--dry-run] FILTERS|--all",
         summary: "remove for good",
         run: steer::delete,
     },
@@ -115,6 +125,30 @@ const COMMANDS: &[Command] = &[
         run: age::run,
     },
     Command {
+        name: "stats",
+        arguments: "[--json]",
+        summary: "what the daemon has done since its start, and what is owed",
+        run: stats::run,
+    },
+    Command {
+        name: "watch",
+        arguments: "[--json] [--status S] [--method M] [--class C] [--event E] [--user U]",
+        summary: "show what arrives and how it ends, as it happens",
+        run: watch::run,
+    },
+    Command {
+        name: "check",
+        arguments: "[--json] [-M FILE]",
+        summary: "explain what will happen with notifications here, and what will not",
+        run: check::run,
+    },
+    Command {
+        name: "send",
+        arguments: "[--socket PATH] [--method M] [--class C] [--priority P] [--user U] [--mailbox B] [--option O] [--file PATH] TEXT|--stdin",
+        summary: "send a notification",
+        run: send::run,
+    },
+    Command {
         name: "methods",
         arguments: "[--json]",
         summary: "the methods there are",
@@ -126,12 +160,22 @@ const COMMANDS: &[Command] = &[
         summary: "print what imapd.conf and notifyd.toml set, and what is wrong with them",
         run: config::run,
     },
+    Command {
+        name: "completions",
+        arguments: completions::SHELLS,
+        summary: "print what a shell needs to complete all this",
+        run: completions::run,
+    },
 ];
 
 /// Runs `notifyctl` with `args` (without the program's name) and returns the exit code.
 pub fn run(args: &[OsString], streams: &mut Streams<'_>) -> u8 {
-    let failure = match dispatch(args, streams).and_then(|()| Ok(streams.out.flush()?)) {
-        Ok(()) => return 0,
+    let done = match dispatch(args, streams) {
+        Err(Failure::Quiet(code)) => Ok(code),
+        other => other.map(|()| 0),
+    };
+    let failure = match done.and_then(|code| Ok(streams.out.flush().map(|()| code)?)) {
+        Ok(code) => return code,
         Err(failure) => failure,
     };
     // Nobody is left to tell when standard error cannot be written.
@@ -146,6 +190,7 @@ pub fn run(args: &[OsString], streams: &mut Streams<'_>) -> u8 {
                 .write_all(&[&message, b"\n".as_slice()].concat());
             code
         }
+        Failure::Quiet(code) => code,
         Failure::Output(error) => {
             if error.kind() != io::ErrorKind::BrokenPipe {
                 let _ = writeln!(streams.err, "notifyctl: cannot write: {error}");
@@ -182,7 +227,10 @@ fn usage() -> String {
     } in COMMANDS
     {
         let call = format!("{name} {arguments}");
-        text.push_str(&format!("  {call:<28} {summary}\n"));
+        match call.len() {
+            ..=CALL => text.push_str(&format!("  {call:<CALL$} {summary}\n")),
+            _ => text.push_str(&format!("  {call}\n  {:<CALL$} {summary}\n", "")),
+        }
     }
     text.push_str(&format!(
         "\n  -C FILE    read FILE instead of /etc/imapd.conf\n  FILTERS    {}\n",

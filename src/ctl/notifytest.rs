@@ -66,7 +66,7 @@ pub fn run(args: &[OsString], streams: &mut Streams<'_>) -> u8 {
         .map_err(|error| format!("{error}; name a user with -u"))
         .and_then(|()| send(&socket, &notification))
     {
-        Ok(()) => 0,
+        Ok(_) => 0,
         Err(message) => {
             let _ = writeln!(streams.err, "notifytest: {message}"); // as above
             NOT_TAKEN
@@ -122,8 +122,17 @@ fn parse(args: &[OsString]) -> Result<Call, String> {
     })
 }
 
+/// How far a notification has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The kernel keeps it for the daemon.
+    Queued,
+    /// The daemon has it, and has said so.
+    Taken,
+}
+
 /// Sends it in the form that the socket speaks; an error is one line for the operator.
-fn send(socket: &NotifySocket, n: &Notification) -> Result<(), String> {
+pub(super) fn send(socket: &NotifySocket, n: &Notification) -> Result<Sent, String> {
     match socket {
         NotifySocket::Dlist(path) => match connect_stream(path) {
             Ok(stream) => converse(stream, n),
@@ -138,7 +147,9 @@ fn send(socket: &NotifySocket, n: &Notification) -> Result<(), String> {
                 connect_stream(path).map_err(|error| trouble(path, &error))?,
                 n,
             ),
-            other => other.map_err(|error| trouble(path, &error)),
+            other => other
+                .map(|()| Sent::Queued)
+                .map_err(|error| trouble(path, &error)),
         },
     }
 }
@@ -169,7 +180,7 @@ fn connect_stream(path: &Path) -> io::Result<UnixStream> {
 }
 
 /// One dlist conversation: asks, and reads the answer.
-fn converse(mut stream: UnixStream, n: &Notification) -> Result<(), String> {
+fn converse(mut stream: UnixStream, n: &Notification) -> Result<Sent, String> {
     let broken = |error: io::Error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
             format!("no answer in {} s", PATIENCE.as_secs())
@@ -185,7 +196,7 @@ fn converse(mut stream: UnixStream, n: &Notification) -> Result<(), String> {
         Err(error) => return Err(broken(written.err().unwrap_or(error))),
     };
     match answer {
-        Some(Ok(answer)) if answer.is_ok() => Ok(()),
+        Some(Ok(answer)) if answer.is_ok() => Ok(Sent::Taken),
         Some(Ok(answer)) => {
             let reason = answer
                 .reason
@@ -233,7 +244,7 @@ fn trouble(path: &Path, error: &io::Error) -> String {
         (ErrorKind::ConnectionRefused, _) => {
             "nobody listens there: notifyd is not running, or Cyrus' master has disabled the service".into()
         }
-        (ErrorKind::PermissionDenied, _) => "permission denied: run notifytest as root or as the Cyrus user".into(),
+        (ErrorKind::PermissionDenied, _) => "permission denied: run this as root or as the Cyrus user".into(),
         (ErrorKind::WouldBlock | ErrorKind::TimedOut, _) => {
             format!("not taken in {} s: notifyd does not read", PATIENCE.as_secs())
         }

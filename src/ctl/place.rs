@@ -29,11 +29,18 @@ pub(super) fn settings(arguments: &mut Arguments) -> Result<Settings, Failure> {
 /// The spool, or `None` when there is none yet. Root becomes the Cyrus user first, so that no file of the
 /// spool ever belongs to root.
 pub(super) fn queue(settings: &Settings) -> Result<Option<Queue>, Failure> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let failed = |error: std::io::Error| {
-        Failure::Fatal(format!("notifyctl: {error}").into_bytes(), UNAVAILABLE)
-    };
-    let group = settings.cyrus_group.as_deref().map(text);
-    user::become_user(&text(&settings.cyrus_user), group.as_deref()).map_err(failed)?;
+    become_cyrus(settings)?;
     Queue::open(&settings.spool()).map_err(failed)
+}
+
+/// Root becomes the Cyrus user.
+pub(super) fn become_cyrus(settings: &Settings) -> Result<(), Failure> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let group = settings.cyrus_group.as_deref().map(text);
+    user::become_user(&text(&settings.cyrus_user), group.as_deref()).map_err(failed)
+}
+
+/// The spool cannot be used, because of this.
+pub(super) fn failed(error: std::io::Error) -> Failure {
+    Failure::Fatal(format!("notifyctl: {error}").into_bytes(), UNAVAILABLE)
 }

@@ -1,6 +1,7 @@
 //! The commit: deliveries that the intake has taken become safe.
 
 use super::instances::Instances;
+use super::monitor::Monitor;
 use super::waker::Waker;
 use crate::method::Kind;
 use crate::spool::{Kept, NewRow, Spool, files};
@@ -48,12 +49,17 @@ impl Wired {
 pub struct Committer {
     spool: Arc<Spool>,
     wired: Wired,
+    monitor: Arc<Monitor>,
 }
 
 impl Committer {
     /// Commits to `spool`.
-    pub fn new(spool: Arc<Spool>, wired: Wired) -> Committer {
-        Committer { spool, wired }
+    pub fn new(spool: Arc<Spool>, wired: Wired, monitor: Arc<Monitor>) -> Committer {
+        Committer {
+            spool,
+            wired,
+            monitor,
+        }
     }
 
     /// Commits `rows`. When this returns they are safe, or were counted as dropped.
@@ -72,7 +78,9 @@ impl Committer {
         if rows.is_empty() {
             return Kept::Disk;
         }
+        self.monitor.commit_begins();
         let kept = commit(&self.spool);
+        self.monitor.committed(rows, kept);
         if kept == Kept::Dropped {
             for name in rows.iter().filter_map(|row| row.file.as_deref()) {
                 files::remove(self.spool.folder(), name);

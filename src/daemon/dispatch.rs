@@ -4,10 +4,12 @@
 
 use super::instances::Instances;
 use super::lanes::{Ended, Lane, Report};
+use super::monitor::Monitor;
 use super::retry::{Verdict, verdict};
 use super::rules::Rules;
 use super::throttle::{Throttle, and_more};
 use super::waker::{Waker, Wants};
+use super::watchdog::Beat;
 use crate::method::{METHODS, Outcome};
 use crate::spool::{self, Micros, Row, Settlement, Spool};
 use crate::system::cancel::Cancel;
@@ -46,6 +48,7 @@ pub(super) enum Event {
 /// A running dispatcher.
 pub struct Dispatcher {
     waker: Waker,
+    beat: Beat,
 }
 
 impl Dispatcher {
@@ -57,6 +60,7 @@ impl Dispatcher {
         spool: Arc<Spool>,
         instances: &Instances,
         rules: &Rules,
+        monitor: Arc<Monitor>,
         ended: impl FnOnce() + Send + 'static,
     ) -> io::Result<Dispatcher> {
         let (sender, events) = channel();
@@ -93,21 +97,29 @@ impl Dispatcher {
             say_delivered: rules.say_delivered,
             unsettled: Vec::new(),
             deferrals: Throttle::default(),
+            monitor,
             stop: None,
             purge_at: Instant::now(),
+            beat: Beat::default(),
         };
+        let beat = dispatch.beat.clone();
         let body = move || {
             let calls = CallAtEnd(Some(ended));
             dispatch.run();
             drop(calls);
         };
         thread("dispatch", body)?;
-        Ok(Dispatcher { waker })
+        Ok(Dispatcher { waker, beat })
     }
 
     /// How to wake it.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+
+    /// Raised each time that it goes round.
+    pub(super) fn beat(&self) -> &Beat {
+        &self.beat
     }
 
     /// Begins no attempt any more, lets those under way end for at most `grace`, then ends them. What they
@@ -140,8 +152,10 @@ struct Dispatch {
     /// Known ends of attempts that are not written down yet; at most as many as the lanes have in hand.
     unsettled: Vec<Settlement>,
     deferrals: Throttle,
+    monitor: Arc<Monitor>,
     stop: Option<Stop>,
     purge_at: Instant,
+    beat: Beat,
 }
 
 /// How far stopping has come.
@@ -153,6 +167,7 @@ struct Stop {
 impl Dispatch {
     fn run(&mut self) {
         loop {
+            self.beat.now();
             let settled = self.settle();
             let mut wait = if settled && self.spool.mend() {
                 IDLE
@@ -209,7 +224,7 @@ impl Dispatch {
                 self.lanes[lane].ended(ended.len());
                 for one in &ended {
                     let settlement = match &one.outcome {
-                        Some(outcome) => self.judge(lane, &one.row, outcome),
+                        Some(outcome) => self.judge(lane, one, outcome),
                         None => Settlement::Release(one.row.kept.id),
                     };
                     self.unsettled.push(settlement);
@@ -286,7 +301,8 @@ impl Dispatch {
     }
 
     /// What follows from the end of an attempt; says it in the log when it is final.
-    fn judge(&mut self, lane: usize, row: &Row, outcome: &Outcome) -> Settlement {
+    fn judge(&mut self, lane: usize, ended: &Ended, outcome: &Outcome) -> Settlement {
+        let row = &ended.row;
         let (id, now) = (row.kept.id, spool::now());
         let stopped = self.stop.as_ref().is_some_and(|stop| stop.killed);
         if stopped && matches!(outcome, Outcome::Temporary(_)) {
@@ -294,14 +310,16 @@ impl Dispatch {
         }
         let (Outcome::Delivered(why) | Outcome::Temporary(why) | Outcome::Permanent(why)) = outcome;
         let error = why.clone();
-        match verdict(
+        let verdict = verdict(
             &self.lanes[lane].policy,
             outcome,
             id,
             row.attempts,
             row.kept.received,
             now,
-        ) {
+        );
+        self.monitor.ended(lane, ended, &verdict, why, now);
+        match verdict {
             Verdict::Done => {
                 if self.say_delivered {
                     info!("{}", line(row, "delivered", why, now));
@@ -371,69 +389,4 @@ fn line(row: &Row, status: &str, why: &str, now: Micros) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::daemon::retry::Policy;
-    use crate::daemon::rules::LaneRules;
-    use crate::method::{self, Delivery, Method};
-    use crate::spool::NewRow;
-
-    /// Must not be asked.
-    struct Never;
-
-    impl Method for Never {
-        fn deliver(&self, _: &Delivery, _: Duration, _: &Cancel) -> Outcome {
-            Outcome::Permanent("attempted".into())
-        }
-    }
-
-    #[test]
-    fn what_was_claimed_and_not_attempted_is_due_again_and_not_counted() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
-        let row = |id| NewRow {
-            id,
-            method: "null".into(),
-            received: id,
-            uid: None,
-            file: None,
-            notification: vec![1],
-        };
-        spool.commit(&[row(1), row(2)]);
-        let (sender, events) = channel();
-        let report: Report =
-            Arc::new(move |lane, ended| drop(sender.send(Event::Ended(lane, ended))));
-        let kind = method::find(b"null").unwrap();
-        let rules = LaneRules {
-            permits: 1,
-            timeout: kind.timeout,
-            policy: Policy::default(),
-        };
-        let cancel = Arc::new(Cancel::new().unwrap());
-        let never: Arc<dyn Method> = Arc::new(Never);
-        let mut lane =
-            Lane::start(0, kind, &rules, &never, &cancel, spool.folder(), &report).unwrap();
-        lane.stop();
-        lane.begin(spool.claim("null", 9, 9).unwrap());
-        let mut dispatch = Dispatch {
-            spool: spool.clone(),
-            lanes: vec![lane],
-            events,
-            wants: Wants::none(),
-            cancel,
-            keep_failed: Duration::MAX,
-            say_delivered: true,
-            unsettled: Vec::new(),
-            deferrals: Throttle::default(),
-            stop: None,
-            purge_at: Instant::now(),
-        };
-        while !dispatch.lanes[0].is_idle() {
-            dispatch.receive(Duration::from_secs(60));
-        }
-        assert!(dispatch.settle());
-        let again = spool.claim("null", 9, 9).unwrap();
-        let attempts: Vec<_> = again.iter().map(|r| (r.kept.id, r.attempts)).collect();
-        assert_eq!(attempts, [(1, 1), (2, 1)]);
-    }
-}
+mod tests;

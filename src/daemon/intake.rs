@@ -3,6 +3,7 @@
 
 use super::commit::Wired;
 use super::instances::Instances;
+use super::monitor::Monitor;
 use super::route::{Route, route};
 use super::throttle::{Throttle, and_more};
 use crate::method::{Delivery, Kind, METHODS, Outcome};
@@ -63,7 +64,9 @@ pub struct Intake {
     throttle: Throttle,
     /// Never raised: what is done at once does not wait.
     never: Cancel,
-    counts: Counts,
+    monitor: Arc<Monitor>,
+    /// The next one is the first of its batch.
+    first: bool,
 }
 
 impl Intake {
@@ -71,7 +74,7 @@ impl Intake {
     ///
     /// # Errors
     /// When the system has no descriptor left.
-    pub fn new(spool: Arc<Spool>, wired: Wired) -> io::Result<Intake> {
+    pub fn new(spool: Arc<Spool>, wired: Wired, monitor: Arc<Monitor>) -> io::Result<Intake> {
         Ok(Intake {
             spool,
             wired,
@@ -80,18 +83,22 @@ impl Intake {
             owed: Vec::new(),
             throttle: Throttle::default(),
             never: Cancel::new()?,
-            counts: Counts::default(),
+            monitor,
+            first: true,
         })
     }
 
     /// What came so far.
     pub fn counts(&self) -> Counts {
-        self.counts
+        self.monitor.counts()
     }
 
     /// Whether `sender` may send: root, our own user, those in `allow_uids`, and for a while at the start whoever called
     /// `sendto(2)` before the kernel was asked to note who it is.
     pub fn allows(&mut self, arrival: Arrival) -> bool {
+        if std::mem::take(&mut self.first) {
+            self.monitor.looked_at(arrival);
+        }
         let allowed = match arrival.sender {
             Some(sender) => {
                 let uid = sender.uid;
@@ -100,8 +107,8 @@ impl Intake {
             None => self.started.elapsed() < NAMELESS,
         };
         if !allowed {
-            self.counts.received += 1;
-            self.counts.refused += 1;
+            self.monitor
+                .turned_away("refused", &"this user may not send", arrival);
             let text = format_args!(
                 "notification refused: {} is neither root nor our own user, nor in allow_uids",
                 from(arrival)
@@ -113,8 +120,8 @@ impl Intake {
 
     /// Takes a datagram that was longer than we read: it is not whole, so nothing can be done with it.
     pub fn truncated(&mut self, arrival: Arrival) {
-        self.counts.received += 1;
-        self.counts.truncated += 1;
+        self.monitor
+            .turned_away("truncated", &"longer than 65536 bytes", arrival);
         self.warn(
             b"truncated",
             BAD,
@@ -127,8 +134,7 @@ impl Intake {
 
     /// Takes something that is no notification.
     pub fn malformed(&mut self, why: &dyn fmt::Display, arrival: Arrival) {
-        self.counts.received += 1;
-        self.counts.malformed += 1;
+        self.monitor.turned_away("malformed", why, arrival);
         self.warn(
             b"malformed",
             BAD,
@@ -146,11 +152,11 @@ impl Intake {
 
     /// Takes one notification: does it now, or owes it.
     pub fn take(&mut self, notification: Notification, arrival: Arrival) {
-        self.counts.received += 1;
+        self.monitor.metrics.received.inc();
         // A bug that one notification brings out costs that one; else it would end each process that finds it in the queue.
         let taken = catch_unwind(AssertUnwindSafe(|| self.handle(notification, arrival)));
         if taken.is_err() {
-            self.counts.malformed += 1;
+            self.monitor.metrics.malformed.inc();
             let text = format_args!(
                 "internal error: a notification is dropped ({})",
                 from(arrival)
@@ -166,7 +172,10 @@ impl Intake {
             Route::Method(place) if METHODS[place].immediate => {
                 self.now(&wiring.instances, place, notification, arrival)
             }
-            Route::Method(place) => self.owe(&METHODS[place], &notification, arrival),
+            Route::Method(place) => {
+                let id = self.owe(&METHODS[place], &notification, arrival);
+                self.monitor.routed(place, Some(id), &notification, arrival);
+            }
         }
     }
 
@@ -179,6 +188,7 @@ impl Intake {
         arrival: Arrival,
     ) {
         let kind = &METHODS[place];
+        self.monitor.routed(place, None, &notification, arrival);
         let delivery = Delivery {
             id: 0,
             received: SystemTime::now(),
@@ -189,7 +199,10 @@ impl Intake {
             .get(place)
             .deliver(&delivery, kind.timeout, &self.never)
         {
-            Outcome::Delivered(_) => {}
+            Outcome::Delivered(why) => {
+                self.monitor
+                    .ended_at_once(place, true, &delivery.notification, &why);
+            }
             Outcome::Temporary(why) => {
                 self.warn(
                     kind.name.as_bytes(),
@@ -199,6 +212,8 @@ impl Intake {
                 self.owe(kind, &delivery.notification, arrival);
             }
             Outcome::Permanent(why) => {
+                self.monitor
+                    .ended_at_once(place, false, &delivery.notification, &why);
                 self.warn(
                     kind.name.as_bytes(),
                     1,
@@ -209,7 +224,7 @@ impl Intake {
     }
 
     fn unknown(&mut self, notification: &Notification, arrival: Arrival) {
-        self.counts.unknown_method += 1;
+        self.monitor.unknown(notification, arrival);
         let name = &notification.method;
         let shown = printable(name, 100);
         let class = printable(&notification.class, 100);
@@ -224,7 +239,8 @@ impl Intake {
         );
     }
 
-    fn owe(&mut self, kind: &'static Kind, notification: &Notification, arrival: Arrival) {
+    /// Its id.
+    fn owe(&mut self, kind: &'static Kind, notification: &Notification, arrival: Arrival) -> i64 {
         let received = spool::now();
         let id = self.spool.new_id(received);
         let file = if kind.wants_message {
@@ -240,6 +256,7 @@ impl Intake {
             file,
             notification: datagram::encode(notification),
         });
+        id
     }
 
     /// Keeps the staged message, before lmtpd unlinks it; the name of ours.
@@ -277,6 +294,7 @@ impl Intake {
 
     /// What was taken and is still owed: to be committed, in this order.
     pub fn owed(&mut self) -> Vec<NewRow> {
+        self.first = true;
         std::mem::take(&mut self.owed)
     }
 

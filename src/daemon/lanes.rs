@@ -28,6 +28,8 @@ pub(super) struct Ended {
     pub(super) row: Row,
     /// `None`: it was not made, because the lane was told to stop.
     pub(super) outcome: Option<Outcome>,
+    /// How long it took.
+    pub(super) took: Duration,
 }
 
 /// Who is told of attempts that have ended, with the lane they ran in.
@@ -153,11 +155,14 @@ impl Worker {
             let mut ended = Vec::with_capacity(rows.len());
             let mut report_at = Instant::now() + REPORT_EVERY;
             for row in rows {
+                let began = Instant::now();
                 let outcome = (!self.stop.load(Ordering::Relaxed)).then(|| self.outcome(&row));
-                ended.push(Ended { row, outcome });
-                if Instant::now() >= report_at {
+                let now = Instant::now();
+                let took = now - began;
+                ended.push(Ended { row, outcome, took });
+                if now >= report_at {
                     (self.report)(self.place, std::mem::take(&mut ended));
-                    report_at = Instant::now() + REPORT_EVERY;
+                    report_at = now + REPORT_EVERY;
                 }
             }
             if !ended.is_empty() {

@@ -2,7 +2,8 @@
 //!
 //! Threads: the main one waits for what it is told (`service.rs`); `intake` reads the socket and makes safe what it
 //! read, `stand-in` peeks while that lasts; `dispatch` decides about deliveries, which run on threads of
-//! their lanes; `spool` keeps house; `syslog` and `signals`.
+//! their lanes; `spool` keeps house; `syslog` and `signals`; `stats`, `watch` and `metrics` tell others how it goes, and
+//! nobody waits for them.
 //!
 //! Under Cyrus' master, SIGHUP means that a fresh process shall take over. We go on reading until
 //! the attempts under way have ended, then stop reading and exit: the gap between the two readers is
@@ -14,6 +15,9 @@ pub mod dispatch;
 pub mod instances;
 pub mod intake;
 mod lanes;
+mod listen;
+pub mod metrics;
+pub mod monitor;
 pub mod options;
 mod own;
 mod reminder;
@@ -22,16 +26,19 @@ pub mod route;
 pub mod rules;
 mod service;
 mod stand_in;
+mod stats;
 mod streams;
 mod throttle;
 mod waker;
+mod watchdog;
+pub mod watchers;
 
 use crate::config::toml::Level;
 use crate::config::{Context, Settings};
 use crate::method;
 use crate::system::signal::{self, Caught};
 use crate::system::syslog::{DEV_LOG, Identity, Syslog};
-use crate::system::{systemd, user};
+use crate::system::user;
 use log::{LevelFilter, error, warn};
 use options::{Options, USAGE};
 use rustix::fs::Mode;
@@ -138,7 +145,6 @@ fn run(
     if let Some(service) = service {
         service.run(&mut || load(&options, context))?;
     }
-    let _ = systemd::notify("STOPPING=1"); // it sees us end anyway
     Ok(())
 }
 

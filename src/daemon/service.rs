@@ -4,15 +4,19 @@ use super::commit::{Committer, Wired, Wiring};
 use super::dispatch::Dispatcher;
 use super::instances::Instances;
 use super::intake::Intake;
+use super::listen::{Listening, listen};
+use super::metrics::http::Server;
+use super::monitor::Monitor;
 use super::own::{self, Nag, USUAL_SPOOL};
 use super::rules::Rules;
-use super::{Fatal, Standing, apply, datagrams, streams};
-use crate::config::{NotifySocket, Settings};
+use super::watchdog::Watchdog;
+use super::{Fatal, Standing, apply, datagrams, stats, streams};
+use crate::config::Settings;
 use crate::method::{self, Kind};
 use crate::spool::{Spool, sync};
 use crate::system::cancel::Cancel;
 use crate::system::lock::{self, Lock};
-use crate::system::master::{self, Master, State};
+use crate::system::master::{Master, State};
 use crate::system::peek::Peeker;
 use crate::system::signal::{Caught, Request};
 use crate::system::socket;
@@ -20,7 +24,6 @@ use crate::system::syslog::Syslog;
 use crate::system::{systemd, thread};
 use log::{debug, error, info, warn};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -71,22 +74,18 @@ pub(super) struct Service {
     master: Option<Arc<Master>>,
     syslog: Arc<Syslog>,
     spool: Arc<Spool>,
+    monitor: Arc<Monitor>,
+    metrics: Option<Server>,
     default: &'static Kind,
     dispatcher: Dispatcher,
     wired: Wired,
     leave: Arc<Cancel>,
     phase: Phase,
     next: Option<Settings>,
+    watchdog: Option<Watchdog>,
     nag: Nag,
     /// Where nobody else may read; the files that were removed since we took them, too: somebody may wait for one.
     locks: Vec<Lock>,
-}
-
-/// How we got our socket.
-struct Listening {
-    socket: OwnedFd,
-    master: Option<Arc<Master>>,
-    what: String,
 }
 
 impl Service {
@@ -111,9 +110,10 @@ impl Service {
         let spool = Arc::new(Spool::open_with(&folder, own::limits(settings))?);
         let house = Arc::downgrade(&spool);
         thread("spool", move || sync::keep_house(&house))?;
+        let monitor = Monitor::start(&spool, syslog)?;
 
         let instances = Arc::new(Instances::build(&method::Context { settings, syslog }));
-        let dispatcher = start_dispatcher(&spool, &instances, settings, &sender)?;
+        let dispatcher = start_dispatcher(&spool, &instances, settings, &monitor, &sender)?;
         let wired = Wired::new(Wiring {
             instances,
             default,
@@ -121,7 +121,7 @@ impl Service {
             allowed: own::allowed(settings),
         });
         let leave = Arc::new(Cancel::new()?);
-        let intake = Intake::new(spool.clone(), wired.clone())?;
+        let intake = Intake::new(spool.clone(), wired.clone(), monitor.clone())?;
         info!(
             "started: {}, spool {}, default method {}",
             listening.what,
@@ -135,18 +135,18 @@ impl Service {
             own::take_over(&usual, &ours, &wired_too)
         })?;
         let master = listening.master.clone();
-        let committer = Committer::new(spool.clone(), wired.clone());
+        let committer = Committer::new(spool.clone(), wired.clone(), monitor.clone());
         start_intake(intake, committer, listening, leave.clone(), sender.clone())?;
-        if let Err(error) = systemd::notify("READY=1") {
-            warn!("cannot tell systemd that we are ready: {error}");
-        }
-        Ok(Some(Service {
+        say_ready();
+        let mut service = Service {
             control,
             sender,
             standing,
             master,
             syslog: syslog.clone(),
             spool,
+            monitor,
+            metrics: None,
             default,
             dispatcher,
             wired,
@@ -154,8 +154,11 @@ impl Service {
             phase: Phase::Running,
             next: None,
             nag,
+            watchdog: Watchdog::new(),
             locks: lock.into_iter().collect(),
-        }))
+        };
+        service.show(settings);
+        Ok(Some(service))
     }
 
     /// Runs until told to end. `load` reads the configuration again.
@@ -164,7 +167,10 @@ impl Service {
         load: &mut dyn FnMut() -> Result<Settings, String>,
     ) -> Result<(), Fatal> {
         loop {
-            let wait = self.nag.wait(Instant::now()).min(LOOK);
+            let mut wait = self.nag.wait(Instant::now()).min(LOOK);
+            if let Some(watchdog) = &mut self.watchdog {
+                wait = wait.min(watchdog.tick(self.dispatcher.beat()));
+            }
             let control = match self.control.recv_timeout(wait) {
                 Ok(control) => control,
                 Err(RecvTimeoutError::Timeout) => {
@@ -180,15 +186,25 @@ impl Service {
                     self.syslog.set_debug(!self.syslog.debug())
                 }
                 Control::Signal(Request::Terminate) => self.leave(TERMINATE_GRACE),
-                Control::Signal(Request::Reload) => match load().and_then(flawless) {
-                    Err(message) => {
-                        error!("SIGHUP: {message}; going on with the configuration as it was")
+                Control::Signal(Request::Reload) => {
+                    if self.phase != Phase::Leaving {
+                        let _ = systemd::notify_reloading(); // what ends it is said in any case
                     }
-                    Ok(settings) => self.reload(settings),
-                },
+                    match load().and_then(flawless) {
+                        Err(message) => {
+                            self.monitor.configuration(Some(message.clone()));
+                            error!("SIGHUP: {message}; going on with the configuration as it was");
+                            say_ready();
+                        }
+                        Ok(settings) => self.reload(settings),
+                    }
+                }
                 Control::Delivered if self.phase == Phase::Leaving => self.leave.raise(),
                 Control::Delivered => self.deliver_again()?,
-                Control::Read(Ok(())) if self.phase == Phase::Leaving => return Ok(()),
+                Control::Read(Ok(())) if self.phase == Phase::Leaving => {
+                    stats::finish(&self.monitor);
+                    return Ok(());
+                }
                 Control::Read(Ok(())) => {
                     return Err(Fatal(
                         "internal error: the intake has ended".into(),
@@ -247,8 +263,19 @@ impl Service {
             // A datagram service has said so at its start.
             let _ = master.tell(State::Unavailable); // if not, master finds out when we end
         }
+        if self.phase != Phase::Leaving {
+            let _ = systemd::notify("STOPPING=1"); // it sees us end anyway
+        }
         self.phase = Phase::Leaving;
         self.dispatcher.stop(grace);
+    }
+
+    /// What the settings change for those who look at us.
+    fn show(&mut self, settings: &Settings) {
+        let own = &settings.own;
+        Server::serve_at(&mut self.metrics, &own.config.metrics.listen, &self.monitor);
+        let wrong = own.problems.first().map(ToString::to_string);
+        self.monitor.configuration(wrong);
     }
 
     /// The dispatcher has stopped: to be replaced by one with the new settings.
@@ -270,7 +297,13 @@ impl Service {
             syslog: &self.syslog,
         };
         let instances = Arc::new(Instances::build(&context));
-        self.dispatcher = start_dispatcher(&self.spool, &instances, &settings, &self.sender)?;
+        self.dispatcher = start_dispatcher(
+            &self.spool,
+            &instances,
+            &settings,
+            &self.monitor,
+            &self.sender,
+        )?;
         let wiring = Wiring {
             instances,
             default: self.default,
@@ -280,8 +313,16 @@ impl Service {
         self.wired.set(wiring);
         self.dispatcher.waker().wake_all();
         self.phase = Phase::Running;
+        self.show(&settings);
         info!("SIGHUP: the configuration was read again");
+        say_ready();
         Ok(())
+    }
+}
+
+fn say_ready() {
+    if let Err(error) = systemd::notify("READY=1") {
+        warn!("cannot tell systemd that we are ready: {error}");
     }
 }
 
@@ -297,54 +338,19 @@ fn start_dispatcher(
     spool: &Arc<Spool>,
     instances: &Instances,
     settings: &Settings,
+    monitor: &Arc<Monitor>,
     sender: &Sender<Control>,
 ) -> io::Result<Dispatcher> {
     let sender = sender.clone();
     // When nobody listens any more, the process is about to end.
     let rules = Rules::new(&settings.own.config);
-    Dispatcher::start(spool.clone(), instances, &rules, move || {
-        drop(sender.send(Control::Delivered))
-    })
-}
-
-fn listen(settings: &Settings, standing: Standing) -> Result<Listening, Fatal> {
-    if standing == Standing::UnderMaster {
-        let (master, socket) = master::adopt().map_err(|error| {
-            Fatal(
-                format!("not started by Cyrus' master? {error}"),
-                super::exit::OSERR,
-            )
-        })?;
-        return Ok(Listening {
-            socket,
-            master: Some(Arc::new(master)),
-            what: "socket from master".into(),
-        });
-    }
-    if let Some(socket) = systemd::activated()? {
-        return Ok(Listening {
-            socket,
-            master: None,
-            what: "socket from systemd".into(),
-        });
-    }
-    let (path, datagram) = match &settings.notifysocket {
-        NotifySocket::Datagram(path) => (path, true),
-        NotifySocket::Dlist(path) => (path, false),
-    };
-    let named = |error: io::Error| {
-        Fatal(
-            format!("notifysocket {}: {error}", path.display()),
-            super::exit::OSERR,
-        )
-    };
-    let mode = settings.own.config.intake.socket_mode.0;
-    let socket = socket::bind(path, datagram, mode).map_err(named)?;
-    Ok(Listening {
-        socket,
-        master: None,
-        what: format!("notifysocket {}", path.display()),
-    })
+    Dispatcher::start(
+        spool.clone(),
+        instances,
+        &rules,
+        monitor.clone(),
+        move || drop(sender.send(Control::Delivered)),
+    )
 }
 
 /// Waits until no other process reads; signals are heard meanwhile.

@@ -3,12 +3,14 @@
 
 mod aside;
 mod carry;
+mod depth;
 mod limit;
 mod row;
 mod settle;
 mod wal;
 
 pub(super) use aside::{keep_aside, move_aside, unless_missing};
+pub(super) use depth::depths;
 pub use row::{NewRow, Row, Settlement};
 pub(super) use settle::delete_row;
 pub use wal::Log;
@@ -59,12 +61,13 @@ impl Db {
     /// # Errors
     /// When it cannot be opened for other reasons, or is of a newer form.
     pub fn open(path: &Path) -> io::Result<Db> {
+        let named = |error| io::Error::other(format!("{}: {error}", path.display()));
         match Db::try_open(path) {
             Err(error) if is_corrupt(&error) => {
                 keep_aside(path, &error)?;
-                Db::try_open(path).map_err(|error| named(path, &error))
+                Db::try_open(path).map_err(named)
             }
-            other => other.map_err(|error| named(path, &error)),
+            other => other.map_err(named),
         }
     }
 
@@ -116,6 +119,7 @@ impl Db {
                 ));
             }
         }
+        connection.execute_batch(depth::INDEX)?;
         Ok(Db {
             connection,
             until_size: Cell::new(0),
@@ -276,10 +280,6 @@ pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
     )
-}
-
-fn named(path: &Path, error: &rusqlite::Error) -> io::Error {
-    io::Error::other(format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

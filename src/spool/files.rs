@@ -12,6 +12,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+/// Name of the socket in the spool's folder at which the daemon tells `notifyctl watch` what happens.
+pub const WATCH: &str = "watch";
+/// Name of the file there with the daemon's counts, for `notifyctl stats`.
+pub const STATS: &str = "stats.json";
+
 /// The folder inside the spool's.
 const FILES: &str = "files";
 /// In less time than this no lmtpd ends a delivery, answers, and has received the next message: measured, it takes 3 ms.

@@ -13,6 +13,7 @@
 
 mod adopt;
 pub mod db;
+pub mod depth;
 pub mod files;
 mod keep;
 mod mend;

@@ -93,6 +93,10 @@ impl Queue {
         }))
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// The folder of the spool.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -119,6 +123,19 @@ impl Queue {
             each(db::read_row(row).map_err(io::Error::other)?, &state)?;
         }
         Ok(())
+    }
+
+    /// When the newest row was received; `None` when there is no row.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn newest(&self) -> io::Result<Option<Micros>> {
+        let sql = "SELECT received FROM delivery ORDER BY id DESC LIMIT 1";
+        let row = self.connection.query_row(sql, [], |row| row.get(0));
+        match row {
+            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+            other => other.map(Some).map_err(io::Error::other),
+        }
     }
 
     /// Changes the rows `ids`, those for which the change makes sense; how many that were.

@@ -52,6 +52,23 @@ pub fn try_take(path: &Path) -> io::Result<Option<Lock>> {
     }
 }
 
+/// Whether somebody holds the lock; a missing file is held by nobody.
+///
+/// # Errors
+/// When the file is there and cannot be opened.
+pub fn is_held(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    // Let go at once; who wants it in this moment waits for it as long.
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+        Err(other) => Err(other.into()),
+    }
+}
+
 /// Waits for the lock, without any limit.
 ///
 /// # Errors

@@ -7,6 +7,10 @@
 //! A missing or restarted syslogd is the same case: the socket is not connected, each record
 //! finds the syslogd of its time.
 
+mod printable;
+
+pub use printable::{printable, printable_json};
+
 use jiff::Zoned;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::collections::VecDeque;
@@ -309,35 +313,6 @@ impl Log for Handle {
     fn flush(&self) {}
 }
 
-/// `bytes` as one line of text for our own log: control characters and bytes that are not
-/// UTF-8 as `\xNN`, at most `max` bytes, an ellipsis where it was cut. No field of a
-/// notification can thereby start a new record or fake one.
-pub fn printable(bytes: &[u8], max: usize) -> String {
-    let mut out = String::new();
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if out.len() >= max {
-                out.push('…');
-                return out;
-            }
-            match c {
-                '\n' => out.push_str("\\n"),
-                c if c.is_control() || is_format_control(c) => out.extend(c.escape_unicode()),
-                c => out.push(c),
-            }
-        }
-        for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    out
-}
-
-/// Characters that change how a terminal shows the rest of the line.
-fn is_format_control(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,15 +385,5 @@ mod tests {
         let end = Instant::now() + Duration::from_secs(20);
         syslog.flush(Duration::from_millis(1));
         assert!(Instant::now() < end);
-    }
-
-    #[test]
-    fn our_own_lines_are_one_line_of_harmless_text() {
-        assert_eq!(
-            printable(b"a\nb\r\x1b[0m \xff\xc3\xa9", 100),
-            "a\\nb\\u{d}\\u{1b}[0m \\xff\u{e9}"
-        );
-        assert_eq!(printable("\u{202e}x".as_bytes(), 100), "\\u{202e}x");
-        assert_eq!(printable(&[b'x'; 50], 10), "xxxxxxxxxx…");
     }
 }

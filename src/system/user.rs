@@ -39,6 +39,13 @@ pub fn become_user(name: &str, group: Option<&str>) -> io::Result<()> {
     setuid(user.uid).map_err(|e| failed("setuid", e))
 }
 
+/// The uid of user `name`; `None` when there is no such user, or nobody knows.
+#[must_use]
+pub fn uid_of(name: &str) -> Option<u32> {
+    let user = User::from_name(name).ok().flatten();
+    user.map(|user| user.uid.as_raw())
+}
+
 /// The login name of whoever runs us.
 ///
 /// # Errors

@@ -97,6 +97,61 @@ fn tells(alone: &mut Alone, manager: &UnixDatagram, address: &str) {
 }
 
 #[test]
+fn it_keeps_the_watchdog_content_and_says_when_it_reads_again() {
+    let mut alone = Alone::new();
+    let path = alone.path("run/manager");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o777)).unwrap();
+    manager.set_read_timeout(Some(LIMIT)).unwrap();
+    // The shell's pid becomes the daemon's.
+    let mut command = alone.by_shell("export WATCHDOG_PID=$$");
+    command.env("NOTIFY_SOCKET", &path);
+    command.env("WATCHDOG_USEC", "2500000");
+    alone.spawn_command(command);
+    assert_eq!(heard(&manager), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(heard(&manager), "WATCHDOG=1");
+    }
+    alone.signal(Signal::HUP);
+    let mut states = Vec::new();
+    while states.len() < 2 {
+        states.push(heard(&manager));
+        states.retain(|state| state != "WATCHDOG=1");
+    }
+    let since = states[0].strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
+    assert!(since.unwrap().parse::<u64>().unwrap() > 0);
+    assert_eq!(states[1], "READY=1");
+    // A bad configuration changes nothing, and systemd need not wait.
+    fs::write(alone.path("imapd.conf"), "nonsense\n").unwrap();
+    alone.signal(Signal::HUP);
+    while !heard(&manager).starts_with("RELOADING=1") {}
+    while heard(&manager) != "READY=1" {}
+    alone.signal(Signal::TERM);
+    while heard(&manager) != "STOPPING=1" {}
+    assert_eq!(alone.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn who_is_not_meant_does_not_ping() {
+    let mut alone = Alone::new();
+    let path = alone.path("run/manager");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o777)).unwrap();
+    manager.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut command = alone.by_shell("export WATCHDOG_PID=1");
+    command.env("NOTIFY_SOCKET", &path);
+    // So often that a ping would come before anything else.
+    command.env("WATCHDOG_USEC", "2");
+    alone.spawn_command(command);
+    assert_eq!(heard(&manager), "READY=1");
+    alone.send(&mail("bob"));
+    alone.wait_run(&["bob@example.org"]);
+    alone.signal(Signal::TERM);
+    assert_eq!(heard(&manager), "STOPPING=1");
+    assert_eq!(alone.wait_exit().code(), Some(0));
+}
+
+#[test]
 fn it_says_when_it_is_ready() {
     let mut alone = Alone::new();
     let path = alone.path("run/manager");

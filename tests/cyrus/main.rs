@@ -15,6 +15,7 @@
 mod stage;
 
 mod clients;
+mod conf;
 mod every_source;
 mod hang_up;
 mod kill;

@@ -1,0 +1,76 @@
+//! Rules about the programs by which methods deliver.
+
+use super::facts::{Facts, Program};
+use super::{Finding, error, warning};
+use crate::config::SmtpBackend;
+use std::path::Path;
+
+/// What is wrong with a program, if something is.
+fn trouble(facts: &Facts, path: &Path) -> Option<&'static str> {
+    let Program { file, runs, .. } = facts.programs.get(path).copied().unwrap_or_default();
+    let first = path
+        .to_str()
+        .and_then(|text| text.split_once(char::is_whitespace));
+    match (file, runs) {
+        (true, true) => None,
+        (true, false) => Some("cannot be run by the Cyrus user"),
+        (false, _) if first.is_some() => {
+            Some("is not there; it must be a path alone, without arguments")
+        }
+        (false, _) => Some("is not there"),
+    }
+}
+
+pub(super) fn sendmail(facts: &Facts) -> Vec<Finding> {
+    let path = &facts.settings.sendmail;
+    let Some(trouble) = trouble(facts, path) else {
+        return Vec::new();
+    };
+    let what = format!(
+        "sendmail {} {trouble}: method mailto tries each mail for a day, and then it has failed",
+        path.display()
+    );
+    // Nothing but Sieve sends what mailto can deliver.
+    let finding = match facts.settings.emitters.sievenotifier.is_some() {
+        true => error(what),
+        false => warning(what),
+    };
+    vec![
+        finding
+            .at(facts.option("sendmail"))
+            .advice("Install a mail server, or sendmail: /path/of/its/sendmail"),
+    ]
+}
+
+pub(super) fn smtp(facts: &Facts) -> Vec<Finding> {
+    if facts.settings.smtp_backend == SmtpBackend::Sendmail {
+        return Vec::new();
+    }
+    let what = format!(
+        "smtp_backend: host is for Cyrus' other programs; notifyd sends its mail by {}",
+        facts.settings.sendmail.display()
+    );
+    vec![
+        warning(what)
+            .at(facts.option("smtp_backend"))
+            .advice("Let sendmail name a program that passes mail on."),
+    ]
+}
+
+pub(super) fn external(facts: &Facts) -> Vec<Finding> {
+    let Some(path) = &facts.settings.notify_external else {
+        return Vec::new();
+    };
+    let Some(trouble) = trouble(facts, path) else {
+        return Vec::new();
+    };
+    let what = format!(
+        "notify_external {} {trouble}: method external tries each notification for a day, and then it has failed",
+        path.display()
+    );
+    vec![
+        error(what)
+            .at(facts.option("notify_external"))
+            .advice("A path, without arguments, of a program that the Cyrus user may run."),
+    ]
+}

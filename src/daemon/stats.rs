@@ -1,0 +1,101 @@
+//! The daemon's counts in a file, for `notifyctl stats`: read while the daemon runs, and still there when it does not.
+//!
+//! A thread writes `stats.json` in the spool's folder each second in which a count has changed, and once more at the
+//! end. The file is replaced as a whole, so a reader never sees half of it. A disk that refuses costs the file, no more.
+
+use super::monitor::Monitor;
+use crate::method::METHODS;
+use crate::spool::files::STATS;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+/// Longest time between a change and its being in the file.
+const EVERY: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Writes the counts while the monitor is alive: to be run on a thread of its own.
+pub(super) fn keep(monitor: &Weak<Monitor>) {
+    let mut written = Value::Null;
+    let mut minute = Instant::now();
+    loop {
+        let Some(monitor) = monitor.upgrade() else {
+            return;
+        };
+        if minute.elapsed() >= MINUTE {
+            monitor.minute();
+            minute = Instant::now();
+        }
+        let counts = counts(&monitor);
+        if counts != written {
+            match write(monitor.folder(), &counts) {
+                Ok(()) => written = counts,
+                Err(error) => log::debug!("{STATS}: {error}"),
+            }
+        }
+        drop(monitor);
+        std::thread::sleep(EVERY);
+    }
+}
+
+/// Writes the last counts, before the process ends.
+pub(super) fn finish(monitor: &Monitor) {
+    if let Err(error) = write(monitor.folder(), &counts(monitor)) {
+        log::debug!("{STATS}: {error}");
+    }
+}
+
+fn counts(monitor: &Monitor) -> Value {
+    let m = &monitor.metrics;
+    let time = Timestamp::from_microsecond(monitor.started()).unwrap_or_default();
+    let methods: Map<String, Value> = METHODS
+        .iter()
+        .enumerate()
+        .map(|(place, kind)| {
+            let of = m.of(place);
+            let counts = json!({
+                "routed": of.routed.get(),
+                "attempts": of.attempts.get(),
+                "delivered": of.delivered.get(),
+                "deferred": of.deferred.get(),
+                "failed": of.failed.get(),
+                "expired": of.expired.get(),
+            });
+            (kind.name.to_owned(), counts)
+        })
+        .collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "started": time.to_string(),
+        "received": m.received.get(),
+        "malformed": m.malformed.get(),
+        "truncated": m.truncated.get(),
+        "refused": m.refused.get(),
+        "unknown_method": m.unknown_method.get(),
+        "spooled": m.to_disk.get(),
+        "to_memory": m.to_memory.get(),
+        "dropped": monitor.dropped_rows(),
+        "longest_unread": m.unread.ever().as_secs_f64(),
+        "longest_uncommitted": m.uncommitted.ever().as_secs_f64(),
+        "lost_log_lines": monitor.lost_lines(),
+        "methods": methods,
+    })
+}
+
+fn write(folder: &Path, counts: &Value) -> io::Result<()> {
+    let new = folder.join(format!("{STATS}.new"));
+    let mut file: File = File::options()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&new)?;
+    writeln!(file, "{counts}")?;
+    fs::rename(new, folder.join(STATS))
+}

@@ -39,6 +39,10 @@
 //!   cannot be done at that moment.
 //! * When the disk refuses, new deliveries go to the same table in memory, and move to the disk
 //!   later ([`spool`]).
+//! * A mistake in notifyd.toml costs the key that it is in and stops nothing ([`config::toml`]): else every Cyrus
+//!   program would wait for an administrator's typing error.
+//! * SQLite goes on with a file whose name is gone. A spool that is removed while in use is written anew from it.
+//! * A record of `log` is delivered when syslogd's socket has it, not when it waits for syslogd in our memory.
 //! * What happens is counted in one place ([`daemon::monitor`]), which the log, Prometheus, `notifyctl stats` and
 //!   `watch` read. The daemon answers no commands: the operator's hand is the spool.
 //! * What a newer Cyrus than 3.6.1 may write into imapd.conf is a warning for the daemon where it does

@@ -387,3 +387,6 @@ fn line(row: &Row, status: &str, why: &str, now: Micros) -> String {
         row.attempts,
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,18 +4,19 @@ use super::commit::{Committer, Wired, Wiring};
 use super::dispatch::Dispatcher;
 use super::instances::Instances;
 use super::intake::Intake;
+use super::listening::{Listening, listen};
 use super::metrics::http::Server;
 use super::monitor::Monitor;
 use super::own::{self, Nag, USUAL_SPOOL};
 use super::rules::Rules;
 use super::watchdog::Watchdog;
 use super::{Fatal, Standing, apply, datagrams, stats, streams};
-use crate::config::{NotifySocket, Settings};
+use crate::config::Settings;
 use crate::method::{self, Kind};
 use crate::spool::{Spool, sync};
 use crate::system::cancel::Cancel;
 use crate::system::lock::{self, Lock};
-use crate::system::master::{self, Master, State};
+use crate::system::master::{Master, State};
 use crate::system::peek::Peeker;
 use crate::system::signal::{Caught, Request};
 use crate::system::socket;
@@ -23,7 +24,6 @@ use crate::system::syslog::Syslog;
 use crate::system::{systemd, thread};
 use log::{debug, error, info, warn};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ use std::time::{Duration, Instant};
 const HAND_OVER_GRACE: Duration = Duration::from_secs(20);
 /// How long they may take when we are told to end.
 const TERMINATE_GRACE: Duration = Duration::from_secs(5);
+/// How often we look whether the lock is still ours alone.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the main thread is told.
 enum Control {
@@ -82,14 +84,8 @@ pub(super) struct Service {
     next: Option<Settings>,
     watchdog: Option<Watchdog>,
     nag: Nag,
-    _lock: Option<Lock>,
-}
-
-/// How we got our socket.
-struct Listening {
-    socket: OwnedFd,
-    master: Option<Arc<Master>>,
-    what: String,
+    /// Where nobody else may read; the files that were removed since we took them, too: somebody may wait for one.
+    locks: Vec<Lock>,
 }
 
 impl Service {
@@ -133,9 +129,11 @@ impl Service {
             default.name
         );
         let nag = Nag::new(settings, Instant::now());
-        let other = settings.configdirectory.join(USUAL_SPOOL);
-        let ours = folder.clone();
-        thread("left", move || own::say_what_is_left(&other, &ours))?;
+        let usual = settings.configdirectory.join(USUAL_SPOOL);
+        let (ours, wired_too) = (spool.clone(), wired.clone());
+        thread("take-over", move || {
+            own::take_over(&usual, &ours, &wired_too)
+        })?;
         let master = listening.master.clone();
         let committer = Committer::new(spool.clone(), wired.clone(), monitor.clone());
         start_intake(intake, committer, listening, leave.clone(), sender.clone())?;
@@ -157,7 +155,7 @@ impl Service {
             next: None,
             nag,
             watchdog: Watchdog::new(),
-            _lock: lock,
+            locks: lock.into_iter().collect(),
         };
         service.show(settings);
         Ok(Some(service))
@@ -169,7 +167,7 @@ impl Service {
         load: &mut dyn FnMut() -> Result<Settings, String>,
     ) -> Result<(), Fatal> {
         loop {
-            let mut wait = self.nag.wait(Instant::now());
+            let mut wait = self.nag.wait(Instant::now()).min(LOOK);
             if let Some(watchdog) = &mut self.watchdog {
                 wait = wait.min(watchdog.tick(self.dispatcher.beat()));
             }
@@ -177,6 +175,7 @@ impl Service {
                 Ok(control) => control,
                 Err(RecvTimeoutError::Timeout) => {
                     self.nag.remind(Instant::now());
+                    self.keep_lock();
                     continue;
                 }
                 // We hold a sender ourselves, so there is always somebody to wait for.
@@ -217,6 +216,28 @@ impl Service {
                 }
                 Control::Locked(_) => {}
             }
+        }
+    }
+
+    /// When the lock's file was removed another process could read too: takes the lock again, or leaves to the other.
+    fn keep_lock(&mut self) {
+        let path = self.spool.folder().join("lock");
+        if self.phase == Phase::Leaving || self.locks.last().is_none_or(|lock| lock.is_at(&path)) {
+            return;
+        }
+        match lock::try_take(&path) {
+            Ok(Some(lock)) => {
+                warn!("{}: was removed; locked anew", path.display());
+                self.locks.push(lock);
+            }
+            Ok(None) => {
+                error!(
+                    "{}: was removed, and another notifyd has it now; leaving",
+                    path.display()
+                );
+                self.leave(TERMINATE_GRACE);
+            }
+            Err(error) => debug!("{}: {error}", path.display()), // with its folder, which the spool makes again
         }
     }
 
@@ -330,46 +351,6 @@ fn start_dispatcher(
         monitor.clone(),
         move || drop(sender.send(Control::Delivered)),
     )
-}
-
-fn listen(settings: &Settings, standing: Standing) -> Result<Listening, Fatal> {
-    if standing == Standing::UnderMaster {
-        let (master, socket) = master::adopt().map_err(|error| {
-            Fatal(
-                format!("not started by Cyrus' master? {error}"),
-                super::exit::OSERR,
-            )
-        })?;
-        return Ok(Listening {
-            socket,
-            master: Some(Arc::new(master)),
-            what: "socket from master".into(),
-        });
-    }
-    if let Some(socket) = systemd::activated()? {
-        return Ok(Listening {
-            socket,
-            master: None,
-            what: "socket from systemd".into(),
-        });
-    }
-    let (path, datagram) = match &settings.notifysocket {
-        NotifySocket::Datagram(path) => (path, true),
-        NotifySocket::Dlist(path) => (path, false),
-    };
-    let named = |error: io::Error| {
-        Fatal(
-            format!("notifysocket {}: {error}", path.display()),
-            super::exit::OSERR,
-        )
-    };
-    let mode = settings.own.config.intake.socket_mode.0;
-    let socket = socket::bind(path, datagram, mode).map_err(named)?;
-    Ok(Listening {
-        socket,
-        master: None,
-        what: format!("notifysocket {}", path.display()),
-    })
 }
 
 /// Waits until no other process reads; signals are heard meanwhile.

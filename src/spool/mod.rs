@@ -11,18 +11,23 @@
 //! as soon as it takes them: intake goes on. A commit survives the death of the process at
 //! once, and a power cut after at most [`sync::EVERY`]; see [`sync`].
 
+mod adopt;
 pub mod db;
 pub mod depth;
 pub mod files;
 mod keep;
+mod mend;
+mod open;
 pub mod queue;
+mod renew;
 mod room;
 pub mod sync;
 mod time;
 mod turn;
 
 use db::Db;
-use log::{error, info, warn};
+use log::error;
+use open::open_disk;
 use room::Room;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,6 +62,9 @@ pub struct Spool {
     /// Whether the disk refuses: new rows go to `memory`, and only then may there be any. Changed with `memory`
     /// locked.
     degraded: AtomicBool,
+    place: Mutex<renew::Place>,
+    /// The file was found to be corrupt.
+    corrupt: AtomicBool,
     last_id: AtomicI64,
     room: Room,
     /// Rows dropped for want of room since the start.
@@ -110,6 +118,8 @@ impl Spool {
         let degraded = AtomicBool::new(refuses.is_some());
         Ok(Spool {
             folder: folder.to_owned(),
+            place: Mutex::new(renew::Place::new(folder, refuses.is_none())),
+            corrupt: AtomicBool::new(false),
             disk: Turns::new(disk),
             memory: Mutex::new(Memory {
                 db: memory,
@@ -144,6 +154,7 @@ impl Spool {
     }
 
     fn degrade(&self, error: &rusqlite::Error) {
+        self.note(error);
         let mut memory = self.memory();
         if memory.refuses.is_none() {
             error!("spool: cannot write: {error}; keeping new deliveries in memory until it can");
@@ -173,7 +184,8 @@ impl Spool {
             false => Vec::new(),
         };
         if rows.len() < most {
-            match self.disk.later().claim(method, now, most - rows.len()) {
+            let claimed = self.disk.later().claim(method, now, most - rows.len());
+            match claimed.inspect_err(|error| self.note(error)) {
                 Ok(more) => rows.extend(more),
                 Err(error) if rows.is_empty() => return Err(error),
                 Err(_) => {} // what memory gave is claimed already
@@ -194,7 +206,9 @@ impl Spool {
         let mut on_disk = settlements.to_vec();
         let mut files = self.settle_in_memory(&mut on_disk)?;
         if !on_disk.is_empty() {
-            files.extend(self.disk.later().settle(&on_disk)?);
+            let disk = self.disk.later();
+            let settled = disk.settle(&on_disk);
+            files.extend(settled.inspect_err(|error| self.note(error))?);
             let done = |settlement: &&Settlement| matches!(settlement, Settlement::Done(_));
             self.room.removed(on_disk.iter().filter(done).count());
         }
@@ -226,7 +240,8 @@ impl Spool {
             true => self.memory().db.next_due(method)?,
             false => None,
         };
-        let on_disk = self.disk.later().next_due(method)?;
+        let on_disk = self.disk.later().next_due(method);
+        let on_disk = on_disk.inspect_err(|error| self.note(error))?;
         Ok(in_memory.into_iter().chain(on_disk).min())
     }
 
@@ -243,61 +258,15 @@ impl Spool {
         Ok(in_memory + self.disk.later().pull_in(method, horizon, now)?)
     }
 
-    /// Moves rows from memory to a disk that takes them again. To be called now and then; true when
-    /// all is well.
-    pub fn mend(&self) -> bool {
-        if !self.is_degraded() {
-            return true;
-        }
-        let mut memory = self.memory();
-        let Some(refusal) = &mut memory.refuses else {
-            return true;
-        };
-        if Instant::now() < refusal.retry {
-            return false;
-        }
-        refusal.retry = Instant::now() + RETRY;
-        if refusal.unopened {
-            let Ok(disk) = open_disk(&self.folder, self.room.limits()) else {
-                return false;
-            };
-            self.last_id
-                .fetch_max(disk.last_id().unwrap_or(0), Ordering::Relaxed);
-            *self.disk.first() = disk;
-            refusal.unopened = false;
-        }
-        match Self::move_to_disk(&memory.db, &self.disk) {
-            Ok(moved) => {
-                self.room.added(moved);
-                warn!("spool: can be written again; {moved} deliveries moved from memory to disk");
-                memory.refuses = None;
-                self.degraded.store(false, Ordering::Release);
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    fn move_to_disk(memory: &Db, disk: &Turns<Db>) -> rusqlite::Result<usize> {
-        let mut moved = 0;
-        loop {
-            let rows = memory.oldest(64)?;
-            if rows.is_empty() {
-                return Ok(moved);
-            }
-            disk.first().insert_rows(&rows)?;
-            memory.forget(&rows)?;
-            moved += rows.len();
-        }
-    }
-
     /// Removes rows that failed before `before`.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn purge_failed(&self, before: Micros) -> rusqlite::Result<usize> {
-        let (count, files) = self.disk.later().purge_failed(before)?;
+        let disk = self.disk.later();
+        let (count, files) = disk.purge_failed(before)?;
         self.room.removed(count);
+        drop(disk);
         for name in files {
             files::remove(&self.folder, &name);
         }
@@ -307,22 +276,6 @@ impl Spool {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn open_disk(folder: &Path, limits: Limits) -> io::Result<Db> {
-    files::make_folders(folder)?;
-    let disk = Db::open(&folder.join("spool.db"))?;
-    if limits.sync_each {
-        disk.sync_each_commit().map_err(io::Error::other)?;
-    }
-    let recovered = disk.recover().map_err(io::Error::other)?;
-    if recovered > 0 {
-        info!(
-            "spool: {recovered} deliveries were under way when the last process ended; they are due again"
-        );
-    }
-    files::remove_orphans(folder, |name| disk.names_file(name).unwrap_or(true))?;
-    Ok(disk)
 }
 
 #[cfg(test)]

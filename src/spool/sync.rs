@@ -6,6 +6,7 @@
 //! connection of its own, which holds up no writer.
 
 use super::db::Checkpoint;
+use super::renew::{Identity, identity};
 use super::{Spool, db};
 use rusqlite::Connection;
 use std::fs::File;
@@ -25,12 +26,15 @@ const ROUNDS: u32 = 8;
 pub fn keep_house(spool: &Weak<Spool>) {
     let mut housekeeper = Housekeeper {
         log: PathBuf::new(),
+        file: None,
         connection: None,
         synced: (0, None),
     };
     loop {
         std::thread::sleep(EVERY);
         let Some(spool) = spool.upgrade() else { return };
+        spool.replace_corrupt();
+        spool.keep_place();
         housekeeper.log = spool.folder().join("spool.db-wal");
         let done = housekeeper.look_after(&spool);
         if let Err(error) = done.and_then(|()| housekeeper.count(&spool)) {
@@ -43,6 +47,8 @@ pub fn keep_house(spool: &Weak<Spool>) {
 
 struct Housekeeper {
     log: PathBuf,
+    /// The spool file that the connection is to.
+    file: Identity,
     connection: Option<Connection>,
     /// Length and time of the log when it was last synced.
     synced: (u64, Option<std::time::SystemTime>),
@@ -50,6 +56,13 @@ struct Housekeeper {
 
 impl Housekeeper {
     fn look_after(&mut self, spool: &Spool) -> io::Result<()> {
+        let found = identity(&spool.folder().join("spool.db"));
+        if found != self.file {
+            (self.file, self.connection) = (found, None);
+        }
+        if found.is_none() {
+            return Ok(()); // a connection would make a file
+        }
         let file = match File::open(&self.log) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other?,
@@ -70,14 +83,21 @@ impl Housekeeper {
         spool.disk.later().shrink().map_err(io::Error::other)
     }
 
-    /// Counts the rows when it is time to; holds up no writer.
+    /// Counts the rows when it is time to. Writers wait until what is counted is agreed, not until it is counted.
     fn count(&mut self, spool: &Spool) -> io::Result<()> {
-        spool.room.recount(|| {
-            let connection = self.connection(spool)?;
-            connection
-                .query_row("SELECT count(*) FROM delivery", [], |row| row.get(0))
-                .map_err(io::Error::other)
-        })
+        let mut count = || {
+            let snapshot = self.connection(spool)?;
+            let snapshot = snapshot.unchecked_transaction().map_err(io::Error::other)?;
+            let ask = |sql: &str| snapshot.query_row(sql, [], |row| row.get::<_, i64>(0));
+            let known = {
+                let _writers = spool.disk.later();
+                ask("SELECT EXISTS (SELECT 1 FROM delivery)").map_err(io::Error::other)?; // begins to read
+                spool.room.rows()
+            };
+            let counted = ask("SELECT count(*) FROM delivery").map_err(io::Error::other)?;
+            Ok(counted - known)
+        };
+        spool.room.recount(&mut count)
     }
 
     fn connection(&mut self, spool: &Spool) -> io::Result<&Connection> {

@@ -91,7 +91,8 @@ pub(crate) fn disk(options: &Options) -> Vec<Figure> {
             let messages = options.scaled(MESSAGES * part);
             let rate = rate_of(&socket, "external", 4, Way::New, messages);
             figure.add(Who::Ours, rate);
-            synced.add(Who::Ours, syncs(&scene) as f64 / messages as f64);
+            let sent = messages + warming(messages);
+            synced.add(Who::Ours, syncs(&scene) as f64 / sent as f64);
         }
         figures.extend([figure, synced]);
     }
@@ -113,6 +114,11 @@ fn rate_of(socket: &Path, method: &str, senders: usize, way: Way, messages: usiz
         way,
         patience: None,
     };
-    plan(messages.min(1000)).run(); // warm
+    plan(warming(messages)).run();
     plan(messages).run().rate()
+}
+
+/// How many messages go before those that are timed.
+fn warming(messages: usize) -> usize {
+    messages.min(1000)
 }

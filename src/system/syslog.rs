@@ -15,12 +15,12 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Where syslogd listens.
 pub const DEV_LOG: &str = "/dev/log";
-/// How long a syslogd that is there is waited for.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a syslogd whose queue is full is waited for; a sender of notifications waits with us.
+const PATIENCE: Duration = Duration::from_millis(10);
 /// How long one that did not take a record in that time is not asked again.
 const STALLED: Duration = Duration::from_secs(1);
 /// Bytes that may wait for syslogd.
@@ -47,11 +47,11 @@ pub struct Identity {
 pub struct Syslog {
     path: PathBuf,
     socket: UnixDatagram,
-    /// Waits [`PATIENCE`] for a syslogd whose queue is full.
+    /// Connected to the syslogd of its time, and waits [`PATIENCE`] when its queue is full.
     patient: UnixDatagram,
     /// Until when a syslogd that stands still is left alone.
     stalled: Mutex<Option<Instant>>,
-    identity: Mutex<Identity>,
+    header: Mutex<Header>,
     backlog: Mutex<Backlog>,
     filled: Condvar,
     dropped: AtomicU64,
@@ -59,6 +59,31 @@ pub struct Syslog {
     /// The least important lines that are logged when debug is off.
     level: Mutex<LevelFilter>,
     stderr: AtomicBool,
+}
+
+/// What each record begins with. The time is written anew each second only.
+#[derive(Debug)]
+struct Header {
+    identity: Identity,
+    pid: u32,
+    second: u64,
+    time: String,
+}
+
+impl Header {
+    /// Begins a record.
+    fn write(&mut self, severity: u8, record: &mut Vec<u8>) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let second = since.unwrap_or_default().as_secs();
+        if second != self.second {
+            self.time = Zoned::now().strftime("%b %e %H:%M:%S").to_string();
+            self.second = second;
+        }
+        let Identity { ident, facility } = &self.identity;
+        let priority = facility << 3 | severity;
+        // Writing to a Vec cannot fail.
+        let _ = write!(record, "<{priority}>{} {ident}[{}]: ", self.time, self.pid);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -94,7 +119,12 @@ impl Syslog {
             socket,
             patient,
             stalled: Mutex::default(),
-            identity: Mutex::new(identity),
+            header: Mutex::new(Header {
+                identity,
+                pid: std::process::id(),
+                second: 0,
+                time: String::new(),
+            }),
             backlog: Mutex::default(),
             filled: Condvar::new(),
             dropped: AtomicU64::new(0),
@@ -116,7 +146,7 @@ impl Syslog {
 
     /// Changes who we are.
     pub fn set_identity(&self, identity: Identity) {
-        *lock(&self.identity) = identity;
+        lock(&self.header).identity = identity;
     }
 
     /// Sends our own lines to standard error instead.
@@ -184,12 +214,14 @@ impl Syslog {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         *stalled = None;
-        let sent = match self.socket.send_to(&record, &self.path) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.patient.send_to(&record, &self.path)
+        let sent = self.patient.send(&record).or_else(|error| {
+            if error.kind() == io::ErrorKind::WouldBlock || is_too_large(&error) {
+                return Err(error);
             }
-            other => other,
-        };
+            // Not connected yet, or to one that has gone.
+            self.patient.connect(&self.path)?;
+            self.patient.send(&record)
+        });
         if matches!(&sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
             *stalled = Some(Instant::now() + STALLED);
         }
@@ -197,17 +229,8 @@ impl Syslog {
     }
 
     fn format(&self, severity: u8, text: &[u8]) -> Vec<u8> {
-        let identity = lock(&self.identity);
         let mut record = Vec::with_capacity(text.len() + 64);
-        let priority = identity.facility << 3 | severity;
-        let time = Zoned::now().strftime("%b %e %H:%M:%S").to_string();
-        // Writing to a Vec cannot fail.
-        let _ = write!(
-            record,
-            "<{priority}>{time} {}[{}]: ",
-            identity.ident,
-            std::process::id()
-        );
+        lock(&self.header).write(severity, &mut record);
         record.extend_from_slice(text);
         record
     }

@@ -129,7 +129,7 @@ pub(super) fn content(facts: &Facts) -> Vec<Finding> {
             warning("messageContent is asked for, and Cyrus 3.6 never sends it in mode standard")
         }
         _ => error(
-            "messageContent in this mode ends lmtpd at every delivery and imapd at every APPEND, without the message (Cyrus issue 5490)",
+            "messageContent in this mode ends lmtpd at every delivery and imapd at every APPEND: no mail arrives (Cyrus issue 5490)",
         ),
     };
     vec![finding.at(facts.option("event_content_inclusion_mode")).advice("Take messageContent out of event_extra_params. A program of method external can fetch the message by IMAP.")]

@@ -144,6 +144,7 @@ fn nothing_is_found_where_all_is_right() {
             ),
         ),
         with("event_notifier: log\nevent_groups: applepushservice\naps_topic: x"),
+        served("imap cmd=imapd listen=imap"), // systemd has started it
         changed(|facts| facts.spool_folder = None),
         changed(|facts| facts.newest = None),
         changed(|facts| facts.settings.own = own("[spool]\nmax_rows = 10\n")),

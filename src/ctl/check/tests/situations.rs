@@ -31,7 +31,13 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
             facts(IMAPD, &(services(LISTEN) + "SERVICES {\n}\n")),
             &["section warning 4"],
         ),
-        (served("imap cmd=imapd listen=imap"), &["service warning 0"]),
+        (
+            Facts {
+                open_sockets: Vec::new(),
+                ..served("imap cmd=imapd listen=imap")
+            },
+            &["service warning 0", "nobody note 0"],
+        ),
         (
             changed(|facts| facts.programs.clear()),
             &["program error 2", "sendmail error 0"],

@@ -109,6 +109,7 @@ struct Reader<'a> {
     committer: &'a Committer,
     leave: &'a Cancel,
     consumer: Consumer,
+    leave: &'a Cancel,
     stand_in: StandIn,
 }
 

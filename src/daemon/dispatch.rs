@@ -38,8 +38,8 @@ const SHOWN: usize = 100;
 pub(super) enum Event {
     /// New deliveries are in the spool.
     Wake,
-    /// An attempt has ended.
-    Ended(Box<Ended>),
+    /// Attempts of a lane have ended.
+    Ended(usize, Vec<Ended>),
     /// Begin no attempt any more; end those that still run when the time has passed.
     Stop(Duration),
 }
@@ -65,7 +65,8 @@ impl Dispatcher {
         let cancel = Arc::new(Cancel::new()?);
         let ends = sender.clone();
         // A dispatcher that is gone has been told by the last attempt already.
-        let report: Report = Arc::new(move |ended| drop(ends.send(Event::Ended(Box::new(ended)))));
+        let report: Report =
+            Arc::new(move |lane, ended| drop(ends.send(Event::Ended(lane, ended))));
         let start_lane = |(place, kind)| {
             Lane::start(
                 place,
@@ -145,7 +146,7 @@ struct Dispatch {
     cancel: Arc<Cancel>,
     keep_failed: Duration,
     say_delivered: bool,
-    /// Known ends of attempts that are not written down yet; at most as many as there are permits.
+    /// Known ends of attempts that are not written down yet; at most as many as the lanes have in hand.
     unsettled: Vec<Settlement>,
     deferrals: Throttle,
     stop: Option<Stop>,
@@ -172,9 +173,7 @@ impl Dispatch {
             match &mut self.stop {
                 Some(stop) => {
                     let patience_ends = stop.kill_at + KILL_PATIENCE;
-                    if self.lanes.iter().all(|lane| lane.busy() == 0)
-                        || Instant::now() >= patience_ends
-                    {
+                    if self.lanes.iter().all(Lane::is_idle) || Instant::now() >= patience_ends {
                         return; // what is not settled is due again at the next start
                     }
                     let left = stop.kill_at.saturating_duration_since(Instant::now());
@@ -209,6 +208,7 @@ impl Dispatch {
         match event {
             Event::Wake => {}
             Event::Stop(grace) => {
+                self.lanes.iter().for_each(Lane::stop);
                 let kill_at = Instant::now() + grace;
                 let stop = self.stop.get_or_insert(Stop {
                     kill_at,
@@ -216,12 +216,15 @@ impl Dispatch {
                 });
                 stop.kill_at = stop.kill_at.min(kill_at);
             }
-            Event::Ended(ended) => {
-                let lane = &mut self.lanes[ended.lane];
-                lane.free += 1;
-                lane.look_at = Instant::now(); // it stopped looking when it ran out of permits
-                let settlement = self.judge(&ended);
-                self.unsettled.push(settlement);
+            Event::Ended(lane, ended) => {
+                self.lanes[lane].ended(ended.len());
+                for one in &ended {
+                    let settlement = match &one.outcome {
+                        Some(outcome) => self.judge(lane, &one.row, outcome),
+                        None => Settlement::Release(one.row.kept.id),
+                    };
+                    self.unsettled.push(settlement);
+                }
             }
         }
     }
@@ -231,7 +234,7 @@ impl Dispatch {
         let now = spool::now();
         let mut wait = IDLE;
         for (place, lane) in self.lanes.iter_mut().enumerate() {
-            if lane.free == 0 {
+            if lane.room() == 0 {
                 continue; // the end of an attempt wakes us
             }
             let rest = lane.look_at.saturating_duration_since(Instant::now());
@@ -294,47 +297,42 @@ impl Dispatch {
     }
 
     /// What follows from the end of an attempt; says it in the log when it is final.
-    fn judge(&mut self, ended: &Ended) -> Settlement {
-        let (id, now) = (ended.row.kept.id, spool::now());
+    fn judge(&mut self, lane: usize, row: &Row, outcome: &Outcome) -> Settlement {
+        let (id, now) = (row.kept.id, spool::now());
         let stopped = self.stop.as_ref().is_some_and(|stop| stop.killed);
-        if stopped && matches!(ended.outcome, Outcome::Temporary(_)) {
+        if stopped && matches!(outcome, Outcome::Temporary(_)) {
             return Settlement::Release(id);
         }
-        let (Outcome::Delivered(why) | Outcome::Temporary(why) | Outcome::Permanent(why)) =
-            &ended.outcome;
+        let (Outcome::Delivered(why) | Outcome::Temporary(why) | Outcome::Permanent(why)) = outcome;
         let error = why.clone();
         match verdict(
-            &self.lanes[ended.lane].policy,
-            &ended.outcome,
+            &self.lanes[lane].policy,
+            outcome,
             id,
-            ended.row.attempts,
-            ended.row.kept.received,
+            row.attempts,
+            row.kept.received,
             now,
         ) {
             Verdict::Done => {
                 if self.say_delivered {
-                    info!("{}", line(&ended.row, "delivered", why, now));
+                    info!("{}", line(row, "delivered", why, now));
                 }
                 Settlement::Done(id)
             }
             Verdict::GiveUp => {
-                warn!("{}", line(&ended.row, "failed", why, now));
+                warn!("{}", line(row, "failed", why, now));
                 Settlement::Fail { id, at: now, error }
             }
             Verdict::Expired => {
-                warn!("{}", line(&ended.row, "expired", why, now));
+                warn!("{}", line(row, "expired", why, now));
                 Settlement::Fail { id, at: now, error }
             }
             Verdict::Again(due) => {
-                let method = &ended.row.kept.method;
+                let method = &row.kept.method;
                 if let Some(kept_back) =
                     self.deferrals.may_say(method.as_bytes(), 1, Instant::now())
                 {
-                    warn!(
-                        "{}{}",
-                        line(&ended.row, "deferred", why, now),
-                        and_more(kept_back)
-                    );
+                    warn!("{}{}", line(row, "deferred", why, now), and_more(kept_back));
                 }
                 Settlement::Defer { id, due, error }
             }
@@ -345,7 +343,7 @@ impl Dispatch {
 /// Begins attempts of one lane; how long it may sleep before the next is due.
 fn begin_lane(spool: &Spool, lane: &mut Lane, now: Micros) -> rusqlite::Result<Duration> {
     let far = (lane.policy.maximum * 2).max(FAR).as_micros() as Micros;
-    while lane.free > 0 {
+    while lane.room() > 0 {
         match spool.next_due(lane.kind.name)? {
             None => return Ok(IDLE),
             Some(due) if due > now + far => {
@@ -356,11 +354,11 @@ fn begin_lane(spool: &Spool, lane: &mut Lane, now: Micros) -> rusqlite::Result<D
             }
             Some(due) if due > now => return Ok(Duration::from_micros((due - now).unsigned_abs())),
             Some(_) => {
-                let rows = spool.claim(lane.kind.name, now, lane.free)?;
+                let rows = spool.claim(lane.kind.name, now, lane.room())?;
                 if rows.is_empty() {
                     return Ok(TROUBLE); // due, but not to be had: somebody else changed it
                 }
-                rows.into_iter().for_each(|row| lane.begin(row));
+                lane.begin(rows);
             }
         }
     }
@@ -381,4 +379,72 @@ fn line(row: &Row, status: &str, why: &str, now: Micros) -> String {
         kept.method,
         row.attempts,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::retry::Policy;
+    use crate::daemon::rules::LaneRules;
+    use crate::method::{self, Delivery, Method};
+    use crate::spool::NewRow;
+
+    /// Must not be asked.
+    struct Never;
+
+    impl Method for Never {
+        fn deliver(&self, _: &Delivery, _: Duration, _: &Cancel) -> Outcome {
+            Outcome::Permanent("attempted".into())
+        }
+    }
+
+    #[test]
+    fn what_was_claimed_and_not_attempted_is_due_again_and_not_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
+        let row = |id| NewRow {
+            id,
+            method: "null".into(),
+            received: id,
+            uid: None,
+            file: None,
+            notification: vec![1],
+        };
+        spool.commit(&[row(1), row(2)]);
+        let (sender, events) = channel();
+        let report: Report =
+            Arc::new(move |lane, ended| drop(sender.send(Event::Ended(lane, ended))));
+        let kind = method::find(b"null").unwrap();
+        let rules = LaneRules {
+            permits: 1,
+            timeout: kind.timeout,
+            policy: Policy::default(),
+        };
+        let cancel = Arc::new(Cancel::new().unwrap());
+        let never: Arc<dyn Method> = Arc::new(Never);
+        let mut lane =
+            Lane::start(0, kind, &rules, &never, &cancel, spool.folder(), &report).unwrap();
+        lane.stop();
+        lane.begin(spool.claim("null", 9, 9).unwrap());
+        let mut dispatch = Dispatch {
+            spool: spool.clone(),
+            lanes: vec![lane],
+            events,
+            wants: Wants::none(),
+            cancel,
+            keep_failed: Duration::MAX,
+            say_delivered: true,
+            unsettled: Vec::new(),
+            deferrals: Throttle::default(),
+            stop: None,
+            purge_at: Instant::now(),
+        };
+        while !dispatch.lanes[0].is_idle() {
+            dispatch.receive(Duration::from_secs(60));
+        }
+        assert!(dispatch.settle());
+        let again = spool.claim("null", 9, 9).unwrap();
+        let attempts: Vec<_> = again.iter().map(|r| (r.kept.id, r.attempts)).collect();
+        assert_eq!(attempts, [(1, 1), (2, 1)]);
+    }
 }

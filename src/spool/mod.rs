@@ -327,7 +327,6 @@ fn open_disk(folder: &Path, limits: Limits) -> io::Result<Db> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn row(spool: &Spool, method: &str) -> NewRow {
         let received = now();
@@ -417,32 +416,5 @@ mod tests {
         drop(spool);
         let spool = Spool::open(&parent.join("s")).unwrap();
         assert_eq!(spool.claim("a", now(), 9).unwrap()[0].kept, early);
-    }
-
-    #[test]
-    fn the_housekeeper_keeps_the_log_short() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
-        let weak = Arc::downgrade(&spool);
-        let house = std::thread::spawn(move || sync::keep_house(&weak));
-        let limit = Instant::now() + Duration::from_secs(60);
-        let mut longest = 0;
-        loop {
-            let rows: Vec<_> = (0..64).map(|_| row(&spool, "a")).collect();
-            assert_eq!(spool.commit(&rows), Kept::Disk);
-            let length = std::fs::metadata(dir.path().join("s/spool.db-wal"))
-                .unwrap()
-                .len();
-            let main = std::fs::metadata(dir.path().join("s/spool.db"))
-                .unwrap()
-                .len();
-            longest = longest.max(length);
-            if main > 8 << 20 {
-                break; // the log was moved into the file while we wrote
-            }
-            assert!(Instant::now() < limit && length < 256 << 20);
-        }
-        drop(spool);
-        house.join().unwrap();
     }
 }

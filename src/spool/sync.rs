@@ -67,7 +67,7 @@ impl Housekeeper {
         if log.left() > db::LONG {
             empty_log(spool, connection)?;
         }
-        Ok(())
+        spool.disk.later().shrink().map_err(io::Error::other)
     }
 
     /// Counts the rows when it is time to; holds up no writer.
@@ -103,4 +103,86 @@ fn empty_log(spool: &Spool, connection: &Connection) -> io::Result<()> {
     // With the writers' own connection, so that none of them can go on meanwhile.
     spool.disk.later().checkpoint().map_err(io::Error::other)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Kept, NewRow, Settlement, now};
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    fn row(spool: &Spool, length: usize) -> NewRow {
+        let received = now();
+        NewRow {
+            id: spool.new_id(received),
+            method: "a".into(),
+            received,
+            uid: None,
+            file: None,
+            notification: vec![b'x'; length],
+        }
+    }
+
+    #[test]
+    fn a_large_file_is_given_back_when_all_rows_have_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("s");
+        let spool = Arc::new(Spool::open(&folder).unwrap());
+        let weak = Arc::downgrade(&spool);
+        let house = std::thread::spawn(move || keep_house(&weak));
+        let length = || std::fs::metadata(folder.join("spool.db")).unwrap().len();
+        for _ in 0..160 {
+            let rows: Vec<_> = (0..10).map(|_| row(&spool, 60_000)).collect();
+            assert_eq!(spool.commit(&rows), Kept::Disk);
+        }
+        let limit = Instant::now() + Duration::from_secs(60);
+        while length() < 64 << 20 {
+            assert!(Instant::now() < limit);
+            std::thread::yield_now();
+        }
+        let claimed = spool.claim("a", now(), 2000).unwrap();
+        let done: Vec<_> = claimed
+            .iter()
+            .map(|r| Settlement::Done(r.kept.id))
+            .collect();
+        spool.settle(&done[1..]).unwrap();
+        spool.mend();
+        assert!(length() > 64 << 20, "not while there are rows");
+        spool.settle(&done[..1]).unwrap();
+        while length() > 4 << 20 {
+            assert!(Instant::now() < limit, "{} bytes", length());
+            std::thread::yield_now();
+        }
+        assert_eq!(spool.commit(&[row(&spool, 300)]), Kept::Disk);
+        drop(spool);
+        house.join().unwrap();
+    }
+
+    #[test]
+    fn the_housekeeper_keeps_the_log_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
+        let weak = Arc::downgrade(&spool);
+        let house = std::thread::spawn(move || keep_house(&weak));
+        let limit = Instant::now() + Duration::from_secs(60);
+        let mut longest = 0;
+        loop {
+            let rows: Vec<_> = (0..64).map(|_| row(&spool, 300)).collect();
+            assert_eq!(spool.commit(&rows), Kept::Disk);
+            let length = std::fs::metadata(dir.path().join("s/spool.db-wal"))
+                .unwrap()
+                .len();
+            let main = std::fs::metadata(dir.path().join("s/spool.db"))
+                .unwrap()
+                .len();
+            longest = longest.max(length);
+            if main > 8 << 20 {
+                break; // the log was moved into the file while we wrote
+            }
+            assert!(Instant::now() < limit && length < 256 << 20);
+        }
+        drop(spool);
+        house.join().unwrap();
+    }
 }

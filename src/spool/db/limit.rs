@@ -2,6 +2,8 @@
 
 use super::Db;
 
+/// A file with more pages than this is cut when all rows have gone (64 MB).
+const LARGE: i64 = 16_384;
 /// How many commits may pass between two looks at the file's size.
 const SIZE_EVERY: u32 = 64;
 
@@ -22,6 +24,22 @@ impl Db {
         }
         self.until_size.set(self.until_size.get() - 1);
         Ok(self.full.get())
+    }
+
+    /// Gives a large file back to the system when no row is left: SQLite only reuses what deleted rows leave. With
+    /// rows in it that would take long, and writers would wait.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn shrink(&self) -> rusqlite::Result<()> {
+        let pages: i64 = self
+            .connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))?;
+        if pages <= LARGE || self.last_id()? > 0 {
+            return Ok(());
+        }
+        self.connection.execute_batch("VACUUM")?;
+        self.checkpoint().map(drop) // the file is cut when the log is moved into it
     }
 
     /// Makes each commit from now on wait for the platter.

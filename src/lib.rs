@@ -39,6 +39,8 @@
 //!   cannot be done at that moment.
 //! * When the disk refuses, new deliveries go to the same table in memory, and move to the disk
 //!   later ([`spool`]).
+//! * A mistake in notifyd.toml costs the key that it is in and stops nothing ([`config::toml`]): else every Cyrus
+//!   program would wait for an administrator's typing error.
 //! * What a newer Cyrus than 3.6.1 may write into imapd.conf is a warning for the daemon where it does
 //!   not concern it, and fatal for `notifyctl config`, which shows what Cyrus 3.6.1 would say.
 #![forbid(unsafe_code)]

@@ -109,7 +109,6 @@ struct Reader<'a> {
     committer: &'a Committer,
     leave: &'a Cancel,
     consumer: Consumer,
-    leave: &'a Cancel,
     stand_in: StandIn,
 }
 

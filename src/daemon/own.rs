@@ -1,11 +1,12 @@
 //! What notifyd.toml says, for the parts of the service; and what is said of its mistakes.
 
+use super::commit::Wired;
 use super::reminder::Reminder;
 use crate::config::Settings;
 use crate::config::toml::{Synchronous, WhenFull};
-use crate::spool::Limits;
-use crate::spool::queue::Queue;
-use log::{error, warn};
+use crate::spool::{Limits, Spool};
+use crate::system::lock;
+use log::{error, info, warn};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,23 +29,28 @@ pub(super) fn allowed(settings: &Settings) -> Vec<u32> {
     settings.own.config.intake.allow_uids.ids()
 }
 
-/// Says when deliveries are owed in `usual`, the usual spool, and that is not `ours`: nobody delivers them.
-pub(super) fn say_what_is_left(usual: &Path, ours: &Path) {
-    if usual == ours {
+/// Takes over what is owed in `usual`, the usual spool, when it is not `spool` and nobody delivers from it.
+pub(super) fn take_over(usual: &Path, spool: &Spool, wired: &Wired) {
+    if usual == spool.folder() || !usual.exists() {
         return;
     }
-    // One that cannot be opened is not worth a word: there is none, mostly.
-    let Ok(Some(queue)) = Queue::open(usual) else {
+    // Whoever holds the lock delivers: another service, or we ourselves by another name of the folder.
+    let Ok(Some(_lock)) = lock::try_take(&usual.join("lock")) else {
         return;
     };
-    let count: u64 = queue
-        .counts()
-        .map_or(0, |counts| counts.iter().map(|count| count.rows).sum());
-    if count > 0 {
-        warn!(
-            "{count} deliveries are owed in {}, which is not our spool",
+    match spool.adopt(usual) {
+        Ok(0) => {}
+        Ok(count) => {
+            info!(
+                "spool: {count} deliveries came over from {}",
+                usual.display()
+            );
+            wired.get().waker.wake_all();
+        }
+        Err(error) => warn!(
+            "spool: cannot take over what is owed in {}: {error}",
             usual.display()
-        );
+        ),
     }
 }
 

@@ -128,9 +128,11 @@ impl Service {
             default.name
         );
         let nag = Nag::new(settings, Instant::now());
-        let other = settings.configdirectory.join(USUAL_SPOOL);
-        let ours = folder.clone();
-        thread("left", move || own::say_what_is_left(&other, &ours))?;
+        let usual = settings.configdirectory.join(USUAL_SPOOL);
+        let (ours, wired_too) = (spool.clone(), wired.clone());
+        thread("take-over", move || {
+            own::take_over(&usual, &ours, &wired_too)
+        })?;
         let master = listening.master.clone();
         let committer = Committer::new(spool.clone(), wired.clone());
         start_intake(intake, committer, listening, leave.clone(), sender.clone())?;

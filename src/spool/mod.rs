@@ -11,9 +11,11 @@
 //! as soon as it takes them: intake goes on. A commit survives the death of the process at
 //! once, and a power cut after at most [`sync::EVERY`]; see [`sync`].
 
+mod adopt;
 pub mod db;
 pub mod files;
 mod keep;
+mod mend;
 pub mod queue;
 mod room;
 pub mod sync;
@@ -21,7 +23,7 @@ mod time;
 mod turn;
 
 use db::Db;
-use log::{error, info, warn};
+use log::{error, info};
 use room::Room;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -193,7 +195,8 @@ impl Spool {
         let mut on_disk = settlements.to_vec();
         let mut files = self.settle_in_memory(&mut on_disk)?;
         if !on_disk.is_empty() {
-            files.extend(self.disk.later().settle(&on_disk)?);
+            let disk = self.disk.later();
+            files.extend(disk.settle(&on_disk)?);
             let done = |settlement: &&Settlement| matches!(settlement, Settlement::Done(_));
             self.room.removed(on_disk.iter().filter(done).count());
         }
@@ -242,61 +245,15 @@ impl Spool {
         Ok(in_memory + self.disk.later().pull_in(method, horizon, now)?)
     }
 
-    /// Moves rows from memory to a disk that takes them again. To be called now and then; true when
-    /// all is well.
-    pub fn mend(&self) -> bool {
-        if !self.is_degraded() {
-            return true;
-        }
-        let mut memory = self.memory();
-        let Some(refusal) = &mut memory.refuses else {
-            return true;
-        };
-        if Instant::now() < refusal.retry {
-            return false;
-        }
-        refusal.retry = Instant::now() + RETRY;
-        if refusal.unopened {
-            let Ok(disk) = open_disk(&self.folder, self.room.limits()) else {
-                return false;
-            };
-            self.last_id
-                .fetch_max(disk.last_id().unwrap_or(0), Ordering::Relaxed);
-            *self.disk.first() = disk;
-            refusal.unopened = false;
-        }
-        match Self::move_to_disk(&memory.db, &self.disk) {
-            Ok(moved) => {
-                self.room.added(moved);
-                warn!("spool: can be written again; {moved} deliveries moved from memory to disk");
-                memory.refuses = None;
-                self.degraded.store(false, Ordering::Release);
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    fn move_to_disk(memory: &Db, disk: &Turns<Db>) -> rusqlite::Result<usize> {
-        let mut moved = 0;
-        loop {
-            let rows = memory.oldest(64)?;
-            if rows.is_empty() {
-                return Ok(moved);
-            }
-            disk.first().insert_rows(&rows)?;
-            memory.forget(&rows)?;
-            moved += rows.len();
-        }
-    }
-
     /// Removes rows that failed before `before`.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn purge_failed(&self, before: Micros) -> rusqlite::Result<usize> {
-        let (count, files) = self.disk.later().purge_failed(before)?;
+        let disk = self.disk.later();
+        let (count, files) = disk.purge_failed(before)?;
         self.room.removed(count);
+        drop(disk);
         for name in files {
             files::remove(&self.folder, &name);
         }

@@ -70,14 +70,21 @@ impl Housekeeper {
         spool.disk.later().shrink().map_err(io::Error::other)
     }
 
-    /// Counts the rows when it is time to; holds up no writer.
+    /// Counts the rows when it is time to. Writers wait until what is counted is agreed, not until it is counted.
     fn count(&mut self, spool: &Spool) -> io::Result<()> {
-        spool.room.recount(|| {
-            let connection = self.connection(spool)?;
-            connection
-                .query_row("SELECT count(*) FROM delivery", [], |row| row.get(0))
-                .map_err(io::Error::other)
-        })
+        let mut count = || {
+            let snapshot = self.connection(spool)?;
+            let snapshot = snapshot.unchecked_transaction().map_err(io::Error::other)?;
+            let ask = |sql: &str| snapshot.query_row(sql, [], |row| row.get::<_, i64>(0));
+            let known = {
+                let _writers = spool.disk.later();
+                ask("SELECT EXISTS (SELECT 1 FROM delivery)").map_err(io::Error::other)?; // begins to read
+                spool.room.rows()
+            };
+            let counted = ask("SELECT count(*) FROM delivery").map_err(io::Error::other)?;
+            Ok(counted - known)
+        };
+        spool.room.recount(&mut count)
     }
 
     fn connection(&mut self, spool: &Spool) -> io::Result<&Connection> {

@@ -185,7 +185,7 @@ fn names() -> Vec<Case> {
         after("empty value of unknown key", "x:\n"),
         after(
             "unknown keys",
-            "x: 1\ny-z: 2\nsasl_pwcheck_method: saslauthd\nnotifyd_config: /n\n",
+            "x: 1\ny-z: 2\nsasl_pwcheck_method: saslauthd\nnotifyd_other: /n\n",
         ),
         after("many unknown keys", {
             (0..90)
@@ -255,7 +255,7 @@ fn services() -> Vec<Case> {
         after("prefix of another service", "imap_sendmail: /b\n"),
         after(
             "unknown key with prefix",
-            "notify_x: 1\nx: 2\nnotify_notifyd_config: 3\n",
+            "notify_x: 1\nx: 2\nnotify_notifyd_other: 3\n",
         ),
         after("notify_external is an option", "notify_external: /a\n"),
         after(

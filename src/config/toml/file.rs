@@ -1,6 +1,6 @@
 //! Finds notifyd.toml and reads it.
 //!
-//! What can go wrong: `notifyd_config` names a file that is not there, or that cannot be read. Without
+//! What can go wrong: `notifyd_config` names a file that is not there, or not by its absolute path, or that cannot be read. Without
 //! `notifyd_config` an absent [`DEFAULT_FILE`] is normal.
 
 use super::{Config, Known, Problem};
@@ -32,6 +32,10 @@ impl Own {
     #[must_use]
     pub fn load(named: Option<&[u8]>, prefix: Option<&OsStr>, methods: &[Known]) -> Own {
         let path = Path::new(named.map_or(OsStr::new(DEFAULT_FILE), OsStr::from_bytes));
+        if !path.is_absolute() {
+            // Whose working directory would it be in?
+            return Own::unread(path, "notifyd_config must name it with its absolute path");
+        }
         let prefixed = prefix.map(|prefix| {
             PathBuf::from([prefix, path.as_os_str()].into_iter().collect::<OsString>())
         });

@@ -96,8 +96,8 @@ macro_rules! words {
             const FORM: &'static str = $form;
 
             fn read(value: &Spanned<DeValue<'_>>, complain: Complain<'_>) -> Option<Self> {
-                let right = concat!("one of ", $form);
-                read_or(value, complain, right, |value| match value.as_str()? {
+                let right = format!("one of {}", $form.replace(" | ", ", "));
+                read_or(value, complain, &right, |value| match value.as_str()? {
                     $($word => Some($name::$variant),)+
                     _ => None,
                 })
@@ -112,7 +112,7 @@ macro_rules! words {
 
 words! {
     /// When a commit counts.
-    Synchronous "normal, full" {
+    Synchronous "normal | full" {
         /// When the kernel has it; a thread syncs soon after.
         "normal" Normal
         /// When the disk has it.
@@ -122,7 +122,7 @@ words! {
 
 words! {
     /// What becomes of new deliveries when the spool is full.
-    WhenFull "drop, block" {
+    WhenFull "drop | block" {
         /// They are lost, loudly.
         "drop" Drop
         /// Their senders wait.
@@ -132,7 +132,7 @@ words! {
 
 words! {
     /// The least important lines that are logged.
-    Level "error, warning, info, debug" {
+    Level "error | warning | info | debug" {
         /// What needs somebody.
         "error" Error
         /// What went wrong, too.

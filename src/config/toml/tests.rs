@@ -347,6 +347,10 @@ fn a_file_that_was_named_must_be_there() {
         said(load("")),
         ["/: cannot be read: it is not a regular file"]
     );
+    let relative = Own::load(Some(b"x.toml"), None, METHODS)
+        .complaints()
+        .next();
+    assert!(relative.unwrap().contains("absolute path"));
     let prefix = dir.path().as_os_str();
     assert_eq!(
         Own::load(None, Some(prefix), METHODS).file.as_deref(),

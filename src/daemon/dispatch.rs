@@ -47,7 +47,8 @@ pub(super) enum Event {
 /// A running dispatcher.
 pub struct Dispatcher {
     waker: Waker,
-    beat: Beat,
+    /// Raised each time that it goes round.
+    pub(super) beat: Beat,
 }
 
 impl Dispatcher {
@@ -112,11 +113,6 @@ impl Dispatcher {
     /// How to wake it.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
-    }
-
-    /// Raised each time that it goes round.
-    pub(super) fn beat(&self) -> &Beat {
-        &self.beat
     }
 
     /// Begins no attempt any more, lets those under way end for at most `grace`, then ends them. What they
@@ -437,6 +433,7 @@ mod tests {
             unsettled: Vec::new(),
             deferrals: Throttle::default(),
             stop: None,
+            beat: Beat::default(),
             purge_at: Instant::now(),
         };
         while !dispatch.lanes[0].is_idle() {

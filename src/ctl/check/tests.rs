@@ -136,6 +136,7 @@ fn nothing_is_found_where_all_is_right() {
         with(
             "event_notifier: external\nnotify_external: /x\nevent_groups: message flags mailbox\nconversations: yes\nevent_extra_params: timestamp vnd.fastmail.counters vnd.cmu.emailid",
         ),
+        with("event_notifier: log\nevent_extra_params: vnd.fastmail.counters"),
         facts(
             &format!("{IMAPD}event_notifier: log\nevent_groups: calendar\n"),
             &format!(

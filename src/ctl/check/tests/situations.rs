@@ -232,8 +232,8 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
             &["parameters error 7", "access note 5"],
         ),
         (
-            with("event_notifier: log\nevent_extra_params: vnd.fastmail.counters"),
-            &["parameters error 5"],
+            with("event_notifier: log\nevent_extra_params: vnd.fastmail.convUnseen"),
+            &["parameters warning 5"],
         ),
         (
             with("event_notifier: log\nevent_extra_params: vnd.cmu.emailid"),

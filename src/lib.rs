@@ -41,6 +41,8 @@
 //!   later ([`spool`]).
 //! * A mistake in notifyd.toml costs the key that it is in and stops nothing ([`config::toml`]): else every Cyrus
 //!   program would wait for an administrator's typing error.
+//! * SQLite goes on with a file whose name is gone. A spool that is removed while in use is written anew from it.
+//! * A record of `log` is delivered when syslogd's socket has it, not when it waits for syslogd in our memory.
 //! * What a newer Cyrus than 3.6.1 may write into imapd.conf is a warning for the daemon where it does
 //!   not concern it, and fatal for `notifyctl config`, which shows what Cyrus 3.6.1 would say.
 #![forbid(unsafe_code)]

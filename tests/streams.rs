@@ -320,29 +320,3 @@ fn clients_are_served_while_it_hands_over() {
     );
     assert_eq!(n.external.runs().len(), 1);
 }
-
-#[test]
-#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
-fn what_was_answered_with_ok_survives_kill_9() {
-    let mut n = start();
-    n.external.set("delay", 0.05);
-    for i in 0..50 {
-        assert_eq!(
-            n.converse(&request("external", &format!("user{i}"), b"m"))
-                .unwrap(),
-            OK
-        );
-    }
-    n.signal(Signal::KILL);
-    n.wait_exit();
-    n.external.set("delay", 0.0);
-    assert!(
-        n.external.runs().len() < 50,
-        "it was done before it was killed"
-    );
-    n.spawn();
-    for i in 0..50 {
-        let user = format!("user{i}");
-        n.external.wait(&user, |run| run.args().contains(&user));
-    }
-}

@@ -10,7 +10,7 @@
 
 use super::commit::Committer;
 use super::intake::Intake;
-use super::stand_in::{self, StandIn};
+use super::stand_in::StandIn;
 use crate::spool::NewRow;
 use crate::system::cancel::Cancel;
 use crate::system::peek::{BATCH, Consumer, Peeked, Peeker};
@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 const LAST_READ: Duration = Duration::from_secs(1);
 /// How long nothing must have come before we leave.
 const QUIET: Duration = Duration::from_millis(100);
+/// How long the stand-in waits for the next datagram before it looks whether it is still needed.
+const LINGER: Duration = Duration::from_millis(10);
 /// Wake-up: something has arrived.
 const ARRIVAL: u64 = 0;
 /// Wake-up: we are to leave.
@@ -60,7 +62,7 @@ pub(super) fn read(
         let body = || {
             reader.stand_in.work(|| {
                 reader.peek()?;
-                wait(&arrivals, Some(stand_in::PATIENCE))?;
+                wait(&arrivals, Some(LINGER))?;
                 Ok(())
             })
         };

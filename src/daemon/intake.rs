@@ -280,7 +280,8 @@ impl Intake {
         std::mem::take(&mut self.owed)
     }
 
-    fn warn(&mut self, key: &[u8], most: u32, text: fmt::Arguments<'_>) {
+    /// Says `text`, at most so often a minute under that key.
+    pub(super) fn warn(&mut self, key: &[u8], most: u32, text: fmt::Arguments<'_>) {
         if let Some(kept_back) = self.throttle.may_say(key, most, Instant::now()) {
             warn!("{text}{}", and_more(kept_back));
         }

@@ -32,6 +32,8 @@ use std::time::{Duration, Instant};
 const HAND_OVER_GRACE: Duration = Duration::from_secs(20);
 /// How long they may take when we are told to end.
 const TERMINATE_GRACE: Duration = Duration::from_secs(5);
+/// How often we look whether the lock is still ours alone.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the main thread is told.
 enum Control {
@@ -78,7 +80,8 @@ pub(super) struct Service {
     next: Option<Settings>,
     watchdog: Option<Watchdog>,
     nag: Nag,
-    _lock: Option<Lock>,
+    /// Where nobody else may read; the files that were removed since we took them, too: somebody may wait for one.
+    locks: Vec<Lock>,
 }
 
 /// How we got our socket.
@@ -152,7 +155,7 @@ impl Service {
             next: None,
             nag,
             watchdog: Watchdog::new(),
-            _lock: lock,
+            locks: lock.into_iter().collect(),
         }))
     }
 
@@ -162,7 +165,7 @@ impl Service {
         load: &mut dyn FnMut() -> Result<Settings, String>,
     ) -> Result<(), Fatal> {
         loop {
-            let mut wait = self.nag.wait(Instant::now());
+            let mut wait = self.nag.wait(Instant::now()).min(LOOK);
             if let Some(watchdog) = &mut self.watchdog {
                 wait = wait.min(watchdog.tick(&self.dispatcher.beat));
             }
@@ -170,6 +173,7 @@ impl Service {
                 Ok(control) => control,
                 Err(RecvTimeoutError::Timeout) => {
                     self.nag.remind(Instant::now());
+                    self.keep_lock();
                     continue;
                 }
                 // We hold a sender ourselves, so there is always somebody to wait for.
@@ -206,6 +210,28 @@ impl Service {
                 }
                 Control::Locked(_) => {}
             }
+        }
+    }
+
+    /// When the lock's file was removed another process could read too: takes the lock again, or leaves to the other.
+    fn keep_lock(&mut self) {
+        let path = self.spool.folder().join("lock");
+        if self.phase == Phase::Leaving || self.locks.last().is_none_or(|lock| lock.is_at(&path)) {
+            return;
+        }
+        match lock::try_take(&path) {
+            Ok(Some(lock)) => {
+                warn!("{}: was removed; locked anew", path.display());
+                self.locks.push(lock);
+            }
+            Ok(None) => {
+                error!(
+                    "{}: was removed, and another notifyd has it now; leaving",
+                    path.display()
+                );
+                self.leave(TERMINATE_GRACE);
+            }
+            Err(error) => debug!("{}: {error}", path.display()), // with its folder, which the spool makes again
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// How long a commit may last before the stand-in steps in. lmtpd unlinks a staged message about
 /// a millisecond after it has sent the notification.
-pub(super) const PATIENCE: Duration = Duration::from_micros(300);
+const PATIENCE: Duration = Duration::from_micros(300);
 /// After how many looks without a commit the stand-in goes to sleep.
 const LOOKS: u32 = 4;
 

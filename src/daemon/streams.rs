@@ -9,7 +9,6 @@ use crate::spool::Kept;
 use crate::system::cancel::Cancel;
 use crate::system::socket::{self, Arrival, Sent};
 use crate::wire::dlist::{self, Parser};
-use log::warn;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{self, SocketFlags};
@@ -23,6 +22,8 @@ const MAX_CONNECTIONS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The same when others wait for their turn.
 const IMPATIENCE: Duration = Duration::from_secs(2);
+/// How long the system may take to get descriptors back from others. The connections that wait keep the listener readable: without a pause this would spin.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long connections are still served when leaving.
 const LAST_READ: Duration = Duration::from_secs(1);
 
@@ -40,11 +41,12 @@ pub(super) fn serve(
     rustix::io::ioctl_fionbio(listener, true)?;
     let mut connections: Vec<Connection> = Vec::new();
     let mut end: Option<Instant> = None;
+    let mut most = MAX_CONNECTIONS;
     loop {
         if end.is_some_and(|end| connections.is_empty() || Instant::now() >= end) {
             return Ok(());
         }
-        let full = connections.len() >= MAX_CONNECTIONS;
+        let full = connections.len() >= most;
         let patience = if full { IMPATIENCE } else { PATIENCE };
         let accepting = end.is_none() && !full;
         let ready = wait(listener, leave, &connections, accepting, patience, end)?;
@@ -55,9 +57,18 @@ pub(super) fn serve(
             connections[place].read(intake);
         }
         let kept = committer.commit(&intake.owed());
+        let before = connections.len();
         connections.retain_mut(|connection| !connection.finish(kept, patience, intake));
-        if ready.listener {
-            accept_all(listener, &mut connections, intake, &mut accepted)?;
+        if connections.len() < before {
+            most = MAX_CONNECTIONS;
+        }
+        if ready.listener && !accept_all(listener, &mut connections, intake, &mut accepted)? {
+            // Until one of ours has gone it makes no sense to try again; when we have none, others must give something back.
+            most = connections.len();
+            if most == 0 {
+                most = MAX_CONNECTIONS;
+                std::thread::sleep(PAUSE);
+            }
         }
     }
 }
@@ -121,23 +132,23 @@ fn wait(
     })
 }
 
+/// Accepts who waits; false when the system has nothing left for it.
 fn accept_all(
     listener: &OwnedFd,
     connections: &mut Vec<Connection>,
     intake: &mut Intake,
     accepted: &mut impl FnMut(),
-) -> io::Result<()> {
+) -> io::Result<bool> {
     while connections.len() < MAX_CONNECTIONS {
         let socket = match net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
         {
             Ok(socket) => socket,
-            Err(Errno::AGAIN) => return Ok(()),
+            Err(Errno::AGAIN) => return Ok(true),
             Err(Errno::INTR | Errno::CONNABORTED) => continue,
             Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                warn!("cannot accept a connection: {error}; it waits");
-                // Waiting connections keep the listener readable: without a pause this would spin.
-                std::thread::sleep(Duration::from_millis(50));
-                return Ok(());
+                let text = format_args!("cannot accept a connection: {error}; it waits");
+                intake.warn(b"accept", 1, text);
+                return Ok(false);
             }
             Err(error) => return Err(error.into()),
         };
@@ -153,7 +164,7 @@ fn accept_all(
         }
         connections.push(connection);
     }
-    Ok(())
+    Ok(true)
 }
 
 enum State {

@@ -1,12 +1,14 @@
 //! `log`: one syslog record a notification (Cyrus' `notifyd/notify_log.c`).
 //!
 //! The record is byte for byte what stock sends: nothing in it is escaped, that is syslogd's business.
+//! It is delivered when syslogd's socket has it; as long as syslogd does not take it, it is owed.
 //! Options are not cut (Cyrus 3.6 cuts them together at 1,021 characters; 3.13 no longer does).
 
 use super::{Delivery, Kind, Method, Outcome};
 use crate::system::cancel::Cancel;
 use crate::system::syslog::{self, Syslog};
 use crate::wire::Notification;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,13 +32,16 @@ struct Log {
 
 impl Method for Log {
     fn deliver(&self, delivery: &Delivery, _: Duration, _: &Cancel) -> Outcome {
-        if self
-            .syslog
-            .record(syslog::INFO, &record(&delivery.notification))
-        {
-            Outcome::Delivered("handed to syslogd".into())
-        } else {
-            Outcome::Temporary("syslogd does not keep up".into())
+        let record = record(&delivery.notification);
+        match self.syslog.hand_over(syslog::INFO, &record) {
+            Ok(()) => Outcome::Delivered("handed to syslogd".into()),
+            Err(error) if syslog::is_too_large(&error) => {
+                Outcome::Permanent("larger than syslogd takes".into())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Outcome::Temporary("syslogd does not keep up".into())
+            }
+            Err(error) => Outcome::Temporary(format!("no syslogd: {error}")),
         }
     }
 }

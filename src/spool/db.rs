@@ -1,12 +1,14 @@
 //! One SQLite file of deliveries. Plain operations on the table; what to do when they fail is
 //! the [`Spool`](super::Spool)'s business.
 
+mod aside;
 mod carry;
 mod limit;
 mod row;
 mod settle;
 mod wal;
 
+pub(super) use aside::{keep_aside, move_aside, unless_missing};
 pub use row::{NewRow, Row, Settlement};
 pub(super) use settle::delete_row;
 pub use wal::Log;
@@ -59,18 +61,7 @@ impl Db {
     pub fn open(path: &Path) -> io::Result<Db> {
         match Db::try_open(path) {
             Err(error) if is_corrupt(&error) => {
-                let aside = path.with_extension(format!("db.corrupt-{}", super::now() / 1_000_000));
-                log::error!(
-                    "spool: {}: {error}; kept aside as {}, a new one is begun",
-                    path.display(),
-                    aside.display()
-                );
-                std::fs::rename(path, aside)?;
-                for suffix in ["-wal", "-shm"] {
-                    let mut name = path.as_os_str().to_owned();
-                    name.push(suffix);
-                    let _ = std::fs::remove_file(name); // belongs to the file put aside; mostly not there
-                }
+                keep_aside(path, &error)?;
                 Db::try_open(path).map_err(|error| named(path, &error))
             }
             other => other.map_err(|error| named(path, &error)),
@@ -280,7 +271,7 @@ pub(super) fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     })
 }
 
-fn is_corrupt(error: &rusqlite::Error) -> bool {
+pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)

@@ -1,7 +1,8 @@
 //! Back from memory to a disk that can be written again.
 
 use super::db::Db;
-use super::{RETRY, Spool, open_disk};
+use super::open::open_disk;
+use super::{RETRY, Spool};
 use log::warn;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -28,6 +29,7 @@ impl Spool {
             self.last_id
                 .fetch_max(disk.last_id().unwrap_or(0), Ordering::Relaxed);
             *self.disk.first() = disk;
+            self.place_is_new();
             refusal.unopened = false;
         }
         match self.move_to_disk(&memory.db) {

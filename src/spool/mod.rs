@@ -16,14 +16,17 @@ pub mod db;
 pub mod files;
 mod keep;
 mod mend;
+mod open;
 pub mod queue;
+mod renew;
 mod room;
 pub mod sync;
 mod time;
 mod turn;
 
 use db::Db;
-use log::{error, info};
+use log::error;
+use open::open_disk;
 use room::Room;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +61,9 @@ pub struct Spool {
     /// Whether the disk refuses: new rows go to `memory`, and only then may there be any. Changed with `memory`
     /// locked.
     degraded: AtomicBool,
+    place: Mutex<renew::Place>,
+    /// The file was found to be corrupt.
+    corrupt: AtomicBool,
     last_id: AtomicI64,
     room: Room,
     /// Rows dropped for want of room since the start.
@@ -111,6 +117,8 @@ impl Spool {
         let degraded = AtomicBool::new(refuses.is_some());
         Ok(Spool {
             folder: folder.to_owned(),
+            place: Mutex::new(renew::Place::new(folder, refuses.is_none())),
+            corrupt: AtomicBool::new(false),
             disk: Turns::new(disk),
             memory: Mutex::new(Memory {
                 db: memory,
@@ -145,6 +153,7 @@ impl Spool {
     }
 
     fn degrade(&self, error: &rusqlite::Error) {
+        self.note(error);
         let mut memory = self.memory();
         if memory.refuses.is_none() {
             error!("spool: cannot write: {error}; keeping new deliveries in memory until it can");
@@ -174,7 +183,8 @@ impl Spool {
             false => Vec::new(),
         };
         if rows.len() < most {
-            match self.disk.later().claim(method, now, most - rows.len()) {
+            let claimed = self.disk.later().claim(method, now, most - rows.len());
+            match claimed.inspect_err(|error| self.note(error)) {
                 Ok(more) => rows.extend(more),
                 Err(error) if rows.is_empty() => return Err(error),
                 Err(_) => {} // what memory gave is claimed already
@@ -196,7 +206,8 @@ impl Spool {
         let mut files = self.settle_in_memory(&mut on_disk)?;
         if !on_disk.is_empty() {
             let disk = self.disk.later();
-            files.extend(disk.settle(&on_disk)?);
+            let settled = disk.settle(&on_disk);
+            files.extend(settled.inspect_err(|error| self.note(error))?);
             let done = |settlement: &&Settlement| matches!(settlement, Settlement::Done(_));
             self.room.removed(on_disk.iter().filter(done).count());
         }
@@ -228,7 +239,8 @@ impl Spool {
             true => self.memory().db.next_due(method)?,
             false => None,
         };
-        let on_disk = self.disk.later().next_due(method)?;
+        let on_disk = self.disk.later().next_due(method);
+        let on_disk = on_disk.inspect_err(|error| self.note(error))?;
         Ok(in_memory.into_iter().chain(on_disk).min())
     }
 
@@ -263,22 +275,6 @@ impl Spool {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn open_disk(folder: &Path, limits: Limits) -> io::Result<Db> {
-    files::make_folders(folder)?;
-    let disk = Db::open(&folder.join("spool.db"))?;
-    if limits.sync_each {
-        disk.sync_each_commit().map_err(io::Error::other)?;
-    }
-    let recovered = disk.recover().map_err(io::Error::other)?;
-    if recovered > 0 {
-        info!(
-            "spool: {recovered} deliveries were under way when the last process ended; they are due again"
-        );
-    }
-    files::remove_orphans(folder, |name| disk.names_file(name).unwrap_or(true))?;
-    Ok(disk)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! connection of its own, which holds up no writer.
 
 use super::db::Checkpoint;
+use super::renew::{Identity, identity};
 use super::{Spool, db};
 use rusqlite::Connection;
 use std::fs::File;
@@ -25,12 +26,15 @@ const ROUNDS: u32 = 8;
 pub fn keep_house(spool: &Weak<Spool>) {
     let mut housekeeper = Housekeeper {
         log: PathBuf::new(),
+        file: None,
         connection: None,
         synced: (0, None),
     };
     loop {
         std::thread::sleep(EVERY);
         let Some(spool) = spool.upgrade() else { return };
+        spool.replace_corrupt();
+        spool.keep_place();
         housekeeper.log = spool.folder().join("spool.db-wal");
         let done = housekeeper.look_after(&spool);
         if let Err(error) = done.and_then(|()| housekeeper.count(&spool)) {
@@ -43,6 +47,8 @@ pub fn keep_house(spool: &Weak<Spool>) {
 
 struct Housekeeper {
     log: PathBuf,
+    /// The spool file that the connection is to.
+    file: Identity,
     connection: Option<Connection>,
     /// Length and time of the log when it was last synced.
     synced: (u64, Option<std::time::SystemTime>),
@@ -50,6 +56,13 @@ struct Housekeeper {
 
 impl Housekeeper {
     fn look_after(&mut self, spool: &Spool) -> io::Result<()> {
+        let found = identity(&spool.folder().join("spool.db"));
+        if found != self.file {
+            (self.file, self.connection) = (found, None);
+        }
+        if found.is_none() {
+            return Ok(()); // a connection would make a file
+        }
         let file = match File::open(&self.log) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other?,

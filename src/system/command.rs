@@ -51,8 +51,17 @@ pub fn run(
     let mut child = command.spawn()?;
     drop(command); // holds the writing ends of the output pipe
     let pid = Pid::from_child(&child);
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(process) => process,
+        Err(error) => {
+            // No descriptor left: it has had no input yet, and nobody could watch it.
+            let _ = kill_process_group(pid, Signal::KILL);
+            child.wait()?;
+            return Err(error.into());
+        }
+    };
     let mut running = Running {
-        process: pidfd_open(pid, PidfdFlags::empty())?,
+        process,
         stdin: child.stdin.take().map(OwnedFd::from),
         output: Some(output.into()),
         head: Vec::new(),

@@ -1,8 +1,9 @@
 //! Signals as values: a descriptor that becomes readable, and what has come.
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use std::io;
+use std::sync::Arc;
 
 /// What the outside wants of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Caught(Signals);
 /// When a handler cannot be installed.
 pub fn catch() -> io::Result<Caught> {
     let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1])?;
+    // Nobody looks at the flag: a write beyond a limit on file sizes shall fail, not end the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     Ok(Caught(signals))
 }
 

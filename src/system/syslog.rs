@@ -2,7 +2,8 @@
 //!
 //! libc blocks when syslogd is stalled; we must not. A record that syslogd does not take at
 //! once waits in a bounded backlog, which a thread of its own empties; what does not fit there
-//! is refused to the caller ([`Syslog::record`]) or counted and reported later (log lines).
+//! is refused to the caller ([`Syslog::record`]) or counted and reported later (log lines). What must not be
+//! lost with our process is handed over or refused ([`Syslog::hand_over`]); it never waits in the backlog.
 //! A missing or restarted syslogd is the same case: the socket is not connected, each record
 //! finds the syslogd of its time.
 
@@ -14,10 +15,14 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Where syslogd listens.
 pub const DEV_LOG: &str = "/dev/log";
+/// How long a syslogd whose queue is full is waited for; a sender of notifications waits with us.
+const PATIENCE: Duration = Duration::from_millis(10);
+/// How long one that did not take a record in that time is not asked again.
+const STALLED: Duration = Duration::from_secs(1);
 /// Bytes that may wait for syslogd.
 const MAX_BACKLOG: usize = 4 << 20;
 /// How long the backlog's thread waits before it tries a syslogd again that is not there.
@@ -42,7 +47,11 @@ pub struct Identity {
 pub struct Syslog {
     path: PathBuf,
     socket: UnixDatagram,
-    identity: Mutex<Identity>,
+    /// Connected to the syslogd of its time, and waits [`PATIENCE`] when its queue is full.
+    patient: UnixDatagram,
+    /// Until when a syslogd that stands still is left alone.
+    stalled: Mutex<Option<Instant>>,
+    header: Mutex<Header>,
     backlog: Mutex<Backlog>,
     filled: Condvar,
     dropped: AtomicU64,
@@ -52,10 +61,41 @@ pub struct Syslog {
     stderr: AtomicBool,
 }
 
+/// What each record begins with. The time is written anew each second only.
+#[derive(Debug)]
+struct Header {
+    identity: Identity,
+    pid: u32,
+    second: u64,
+    time: String,
+}
+
+impl Header {
+    /// Begins a record.
+    fn write(&mut self, severity: u8, record: &mut Vec<u8>) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let second = since.unwrap_or_default().as_secs();
+        if second != self.second {
+            self.time = Zoned::now().strftime("%b %e %H:%M:%S").to_string();
+            self.second = second;
+        }
+        let Identity { ident, facility } = &self.identity;
+        let priority = facility << 3 | severity;
+        // Writing to a Vec cannot fail.
+        let _ = write!(record, "<{priority}>{} {ident}[{}]: ", self.time, self.pid);
+    }
+}
+
 #[derive(Debug, Default)]
 struct Backlog {
     records: VecDeque<Vec<u8>>,
     bytes: usize,
+}
+
+/// Whether a record was refused because no socket of that syslogd takes one of its size.
+#[must_use]
+pub fn is_too_large(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -71,11 +111,20 @@ impl Syslog {
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
         let patient = UnixDatagram::unbound()?;
-        patient.set_write_timeout(Some(Duration::from_secs(1)))?;
+        patient.set_write_timeout(Some(PATIENCE))?;
+        let very_patient = UnixDatagram::unbound()?;
+        very_patient.set_write_timeout(Some(Duration::from_secs(1)))?;
         let syslog = Arc::new(Syslog {
             path: path.to_owned(),
             socket,
-            identity: Mutex::new(identity),
+            patient,
+            stalled: Mutex::default(),
+            header: Mutex::new(Header {
+                identity,
+                pid: std::process::id(),
+                second: 0,
+                time: String::new(),
+            }),
             backlog: Mutex::default(),
             filled: Condvar::new(),
             dropped: AtomicU64::new(0),
@@ -84,7 +133,7 @@ impl Syslog {
             stderr: AtomicBool::new(false),
         });
         let emptier = syslog.clone();
-        super::thread("syslog", move || emptier.empty_backlog(&patient))?;
+        super::thread("syslog", move || emptier.empty_backlog(&very_patient))?;
         Ok(syslog)
     }
 
@@ -97,7 +146,7 @@ impl Syslog {
 
     /// Changes who we are.
     pub fn set_identity(&self, identity: Identity) {
-        *lock(&self.identity) = identity;
+        lock(&self.header).identity = identity;
     }
 
     /// Sends our own lines to standard error instead.
@@ -153,18 +202,35 @@ impl Syslog {
         true
     }
 
+    /// Hands one record to syslogd, its text byte for byte as given. When this returns it is in syslogd's socket, and
+    /// stays there whatever becomes of us.
+    ///
+    /// # Errors
+    /// `WouldBlock` when syslogd stands still, others when there is none, or the record is larger than its socket takes.
+    pub fn hand_over(&self, severity: u8, text: &[u8]) -> io::Result<()> {
+        let record = self.format(severity, text);
+        let mut stalled = lock(&self.stalled);
+        if stalled.is_some_and(|until| Instant::now() < until) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        *stalled = None;
+        let sent = self.patient.send(&record).or_else(|error| {
+            if error.kind() == io::ErrorKind::WouldBlock || is_too_large(&error) {
+                return Err(error);
+            }
+            // Not connected yet, or to one that has gone.
+            self.patient.connect(&self.path)?;
+            self.patient.send(&record)
+        });
+        if matches!(&sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            *stalled = Some(Instant::now() + STALLED);
+        }
+        sent.map(drop)
+    }
+
     fn format(&self, severity: u8, text: &[u8]) -> Vec<u8> {
-        let identity = lock(&self.identity);
         let mut record = Vec::with_capacity(text.len() + 64);
-        let priority = identity.facility << 3 | severity;
-        let time = Zoned::now().strftime("%b %e %H:%M:%S").to_string();
-        // Writing to a Vec cannot fail.
-        let _ = write!(
-            record,
-            "<{priority}>{time} {}[{}]: ",
-            identity.ident,
-            std::process::id()
-        );
+        lock(&self.header).write(severity, &mut record);
         record.extend_from_slice(text);
         record
     }
@@ -184,9 +250,7 @@ impl Syslog {
             };
             match patient.send_to(&record, &self.path) {
                 // Larger than syslogd's socket takes at all: it would block the rest for ever.
-                Err(error)
-                    if error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error()) =>
-                {
+                Err(error) if is_too_large(&error) => {
                     self.dropped.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
@@ -204,8 +268,8 @@ impl Syslog {
 
     /// Waits until the backlog is empty, at most `limit`.
     pub fn flush(&self, limit: Duration) {
-        let end = std::time::Instant::now() + limit;
-        while !lock(&self.backlog).records.is_empty() && std::time::Instant::now() < end {
+        let end = Instant::now() + limit;
+        while !lock(&self.backlog).records.is_empty() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -292,6 +292,11 @@ impl Notifyd {
         })
     }
 
+    /// Closes our end of the status pipe, as a master that has died.
+    pub fn close_status(&mut self) {
+        (self.status_reader, _) = std::io::pipe().expect("pipe");
+    }
+
     /// Sends a log notification and waits for its record: what was sent before has been read by then.
     pub fn fence_log(&mut self) {
         self.fences += 1;

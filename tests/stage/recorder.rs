@@ -151,6 +151,13 @@ impl Recorder {
             .collect()
     }
 
+    /// Forgets the runs so far, for tests that take long. None may be under way.
+    pub fn forget(&self) {
+        for list in ["runs", "started"] {
+            let _ = std::fs::remove_file(self.beside(list));
+        }
+    }
+
     /// Process ids of all runs that have begun.
     pub fn started(&self) -> Vec<i32> {
         let text = std::fs::read_to_string(self.beside("started")).unwrap_or_default();

@@ -106,6 +106,11 @@ impl Syslog {
         self.records.lock().expect("records").clone()
     }
 
+    /// Forgets the records so far, for runs that are long.
+    pub fn forget(&self) {
+        self.records.lock().expect("records").clear();
+    }
+
     /// How many records there are so far.
     pub fn count_all(&self) -> usize {
         self.records.lock().expect("records").len()

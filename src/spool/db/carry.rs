@@ -1,10 +1,11 @@
-//! Rows on their way from one table to another: from memory to a disk that can be written again.
+//! Rows on their way from one table to another: from memory to a disk that can be written again, or all to a new file.
 //!
 //! A row is inserted as it is, state and attempts included, and forgotten in the old table only after that. A
 //! process that dies in between loses the table in memory anyway, so no row is ever in two tables on disk.
 
 use super::{COLUMNS, Db, Row, read_row};
 use rusqlite::params;
+use std::path::Path;
 
 impl Db {
     /// The oldest rows, in whatever state.
@@ -51,5 +52,25 @@ impl Db {
                 .execute([row.kept.id])?;
         }
         Ok(())
+    }
+
+    /// Writes all rows to a new file at `path`, which must not be there.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn copy_to(&self, path: &Path) -> rusqlite::Result<()> {
+        let name = path
+            .to_str()
+            .ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+        self.connection.execute("VACUUM INTO ?1", [name]).map(drop)
+    }
+
+    /// How many rows there are.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn count(&self) -> rusqlite::Result<i64> {
+        self.connection
+            .query_row("SELECT count(*) FROM delivery", [], |row| row.get(0))
     }
 }

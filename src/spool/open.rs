@@ -1,0 +1,42 @@
+//! How a process begins with the spool on disk: folders, file, what the last process left.
+//!
+//! What was under way when the last process ended is due again, and kept messages that no delivery names are removed.
+//! A file that is corrupt is kept aside, and a new one is begun.
+
+use super::db::{self, Db};
+use super::{Limits, files};
+use log::info;
+use std::io;
+use std::path::Path;
+
+/// Opens the spool file at `path`, or makes it.
+pub(super) fn open_file(path: &Path, limits: Limits) -> io::Result<Db> {
+    let disk = Db::open(path)?;
+    if limits.sync_each {
+        disk.sync_each_commit().map_err(io::Error::other)?;
+    }
+    Ok(disk)
+}
+
+/// Opens the spool in `folder`, or makes it; nobody else may have it open to deliver from it.
+pub(super) fn open_disk(folder: &Path, limits: Limits) -> io::Result<Db> {
+    files::make_folders(folder)?;
+    let path = folder.join("spool.db");
+    let mut disk = open_file(&path, limits)?;
+    let mut recovered = disk.recover();
+    if let Err(error) = &recovered
+        && db::is_corrupt(error)
+    {
+        db::keep_aside(&path, error)?;
+        disk = open_file(&path, limits)?;
+        recovered = Ok(0);
+    }
+    let recovered = recovered.map_err(io::Error::other)?;
+    if recovered > 0 {
+        info!(
+            "spool: {recovered} deliveries were under way when the last process ended; they are due again"
+        );
+    }
+    files::remove_orphans(folder, |name| disk.names_file(name).unwrap_or(true))?;
+    Ok(disk)
+}

@@ -169,7 +169,7 @@ impl Service {
         loop {
             let mut wait = self.nag.wait(Instant::now()).min(LOOK);
             if let Some(watchdog) = &mut self.watchdog {
-                wait = wait.min(watchdog.tick(self.dispatcher.beat()));
+                wait = wait.min(watchdog.tick(&self.dispatcher.beat));
             }
             let control = match self.control.recv_timeout(wait) {
                 Ok(control) => control,

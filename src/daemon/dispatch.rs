@@ -48,7 +48,8 @@ pub(super) enum Event {
 /// A running dispatcher.
 pub struct Dispatcher {
     waker: Waker,
-    beat: Beat,
+    /// Raised each time that it goes round.
+    pub(super) beat: Beat,
 }
 
 impl Dispatcher {
@@ -115,11 +116,6 @@ impl Dispatcher {
     /// How to wake it.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
-    }
-
-    /// Raised each time that it goes round.
-    pub(super) fn beat(&self) -> &Beat {
-        &self.beat
     }
 
     /// Begins no attempt any more, lets those under way end for at most `grace`, then ends them. What they

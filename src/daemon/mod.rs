@@ -15,7 +15,7 @@ pub mod dispatch;
 pub mod instances;
 pub mod intake;
 mod lanes;
-mod listen;
+mod listening;
 pub mod metrics;
 pub mod monitor;
 pub mod options;

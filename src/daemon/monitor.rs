@@ -77,6 +77,16 @@ impl Monitor {
         Ok(monitor)
     }
 
+    /// One without threads.
+    #[cfg(test)]
+    pub(super) fn for_tests(spool: Arc<Spool>) -> Arc<Monitor> {
+        use crate::system::syslog::Identity;
+        let (ident, facility) = ("test".into(), 2);
+        let nowhere = spool.folder().join("no syslogd");
+        let syslog = Syslog::open(&nowhere, Identity { ident, facility });
+        Arc::new(Monitor::new(spool, syslog.unwrap()).unwrap())
+    }
+
     fn new(spool: Arc<Spool>, syslog: Arc<Syslog>) -> io::Result<Monitor> {
         let started = spool::now();
         let (scrape, metrics) = Scrape::new(started);

@@ -4,7 +4,7 @@ use super::commit::{Committer, Wired, Wiring};
 use super::dispatch::Dispatcher;
 use super::instances::Instances;
 use super::intake::Intake;
-use super::listen::{Listening, listen};
+use super::listening::{Listening, listen};
 use super::metrics::http::Server;
 use super::monitor::Monitor;
 use super::own::{self, Nag, USUAL_SPOOL};
@@ -169,7 +169,7 @@ impl Service {
         loop {
             let mut wait = self.nag.wait(Instant::now()).min(LOOK);
             if let Some(watchdog) = &mut self.watchdog {
-                wait = wait.min(watchdog.tick(self.dispatcher.beat()));
+                wait = wait.min(watchdog.tick(&self.dispatcher.beat));
             }
             let control = match self.control.recv_timeout(wait) {
                 Ok(control) => control,

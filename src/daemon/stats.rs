@@ -32,7 +32,8 @@ pub(super) fn keep(monitor: &Weak<Monitor>) {
             minute = Instant::now();
         }
         let counts = counts(&monitor);
-        if counts != written {
+        monitor.watchers.look_after(monitor.folder());
+        if counts != written || !monitor.folder().join(STATS).exists() {
             match write(monitor.folder(), &counts) {
                 Ok(()) => written = counts,
                 Err(error) => log::debug!("{STATS}: {error}"),

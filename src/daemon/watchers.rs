@@ -121,6 +121,8 @@ fn about(message: &[u8]) -> (String, Option<String>) {
 /// Those who watch, as the rest of the daemon sees them.
 pub struct Watchers {
     there: AtomicBool,
+    /// The socket has gone from the folder: another one is to be made.
+    gone: AtomicBool,
     queue: Mutex<Queue>,
     /// Wakes the thread when the queue was empty.
     wake: OwnedFd,
@@ -140,6 +142,7 @@ impl Watchers {
     pub(super) fn new() -> io::Result<Watchers> {
         Ok(Watchers {
             there: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             queue: Mutex::default(),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         })
@@ -159,8 +162,20 @@ impl Watchers {
         }
         queue.lines.push(line);
         if queue.lines.len() == 1 {
-            // Only an overflow of the counter could fail, and then it is awake.
-            let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        // Only an overflow of the counter could fail, and then it is awake.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    /// To be called now and then: the spool's folder may be removed under us, and made again.
+    pub(super) fn look_after(&self, folder: &Path) {
+        if !folder.join(WATCH).exists() {
+            self.gone.store(true, Ordering::Release);
+            self.wake();
         }
     }
 
@@ -176,6 +191,7 @@ impl Watchers {
             match bind(&path) {
                 Ok(listener) => {
                     said = false;
+                    self.gone.store(false, Ordering::Release);
                     let error = self.serve_at(&listener).err();
                     self.there.store(false, Ordering::Relaxed);
                     debug!("watch: {error:?}");
@@ -204,6 +220,9 @@ impl Watchers {
                 Err(error) => return Err(error.into()),
             }
             let ready: Vec<PollFlags> = fds.iter().map(|fd| fd.revents()).collect();
+            if self.gone.load(Ordering::Acquire) {
+                return Ok(()); // those who watch come again
+            }
             let mut place = 1;
             watchers.retain_mut(|watcher| {
                 place += 1;

@@ -200,3 +200,31 @@ fn it_works_without_a_daemon_and_leaves_no_file_of_its_own_user() {
         assert_eq!(entry.unwrap().metadata().unwrap().uid(), owner);
     }
 }
+
+#[test]
+fn send_finds_the_socket_and_speaks_its_form() {
+    for (socket, said) in [
+        ("{dir}/run/notify", "sent to "),
+        ("dlist:{dir}/run/notify", "notifyd at "),
+    ] {
+        let mut alone = Alone::new();
+        alone.configure("imapd.conf", &[("notifysocket", socket)]);
+        let (code, _, err) = call(&alone, &["send", "--user", "alice", "text"]);
+        assert_eq!(code, Some(69));
+        assert!(err.contains("/run/notify: does not exist"), "{err}");
+        alone.spawn_ready();
+        let line = [
+            "send",
+            "--method",
+            "mailto",
+            "--option",
+            "bob@example.org",
+            "--user",
+            "alice",
+            "text",
+        ];
+        let out = done(&alone, &line);
+        assert!(out.starts_with(said), "{out}");
+        alone.wait_run(&["bob@example.org"]);
+    }
+}

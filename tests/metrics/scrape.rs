@@ -20,8 +20,8 @@ fn send_bytes(alone: &Alone, bytes: &[u8]) {
 #[test]
 fn each_notification_is_counted_where_it_belongs() {
     let (mut alone, place) = serving(&[("notify_external", "/bin/false")]);
-    alone.send(&note("log").class("TEST").message("one"));
-    alone.send(&note("LOG").class("TEST").message("two"));
+    alone.send(&note("null").class("TEST").message("one"));
+    alone.send(&note("NULL").class("TEST").message("two"));
     alone.send(&note("null"));
     alone.send(&mail("bob"));
     alone.send(&external("alice"));
@@ -38,8 +38,8 @@ fn each_notification_is_counted_where_it_belongs() {
         ("notifyd_truncated_total", 1.0),
         ("notifyd_refused_senders_total", 0.0),
         ("notifyd_unknown_method_total", 1.0),
-        ("notifyd_routed_total{method=\"log\"}", 2.0),
-        ("notifyd_routed_total{method=\"null\"}", 1.0),
+        ("notifyd_routed_total{method=\"log\"}", 0.0),
+        ("notifyd_routed_total{method=\"null\"}", 3.0),
         ("notifyd_routed_total{method=\"mailto\"}", 1.0),
         ("notifyd_routed_total{method=\"zephyr\"}", 0.0),
         ("notifyd_spooled_total{to=\"disk\"}", 2.0),
@@ -52,7 +52,7 @@ fn each_notification_is_counted_where_it_belongs() {
         ),
         (
             "notifyd_outcomes_total{method=\"null\",result=\"delivered\"}",
-            1.0,
+            3.0,
         ),
         ("notifyd_attempt_seconds_count{method=\"external\"}", 1.0),
         (

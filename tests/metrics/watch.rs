@@ -87,7 +87,7 @@ fn arrivals_and_ends_are_shown_of_every_method() {
     for watch in [&json, &text] {
         watch.wait_said(&alone, "watching notifyd");
     }
-    alone.send(&note("log").class("TEST").user("lisa").message("x"));
+    alone.send(&note("null").class("TEST").user("lisa").message("x"));
     alone.send(&external("alice"));
     alone.send(&note("nonsense").user("nora"));
     let arrived = json.wait_object(&alone, &[("status", "arrived"), ("user", "alice")]);
@@ -109,7 +109,7 @@ fn arrivals_and_ends_are_shown_of_every_method() {
         let at_once = json.wait_object(&alone, &[("status", status), ("user", "lisa")]);
         assert_eq!(
             (&at_once["method"], &at_once["id"]),
-            (&"log".into(), &Value::Null)
+            (&"null".into(), &Value::Null)
         );
     }
     json.wait_object(&alone, &[("status", "dropped"), ("user", "nora")]);
@@ -282,4 +282,22 @@ fn wrong_usage_is_told() {
         let output = command(&alone, args).output().unwrap();
         assert_eq!(output.status.code(), Some(64), "{args:?}");
     }
+}
+
+#[test]
+fn a_spool_that_is_removed_under_the_daemon_ends_no_watch() {
+    let alone = Alone::start();
+    let watch = Watch::start(&alone, "watch", &["--json"]);
+    watch.wait_said(&alone, "watching notifyd");
+    fs::remove_dir_all(alone.path("conf/notifyd")).unwrap();
+    // In a while the daemon makes it again; until then nobody can find it.
+    let mut number = 0;
+    wait_for("what comes after that", LIMIT, || {
+        number += 1;
+        alone.send(&note("null").user(number.to_string()));
+        let text = fs::read_to_string(alone.path("watch.err")).unwrap();
+        let again = text.matches("watching notifyd").count() == 2;
+        let last = watch.objects(&alone).pop()?;
+        (again && last["user"].as_str() == Some(number.to_string().as_str())).then_some(())
+    });
 }

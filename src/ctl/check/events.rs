@@ -15,7 +15,7 @@ const NOTIFIERS: [(&str, &str); 4] = [
 ];
 /// Groups whose events lack what some parameters need.
 const WITHOUT_MAILBOX: [&str; 3] = ["access", "quota", "subscription"];
-/// Parameters that exist where a mailbox is concerned, and only with conversations.
+/// Parameters that exist where a mailbox is concerned; the first two count conversations.
 const OF_MAILBOX: [&str; 4] = [
     "vnd.fastmail.convExists",
     "vnd.fastmail.convUnseen",
@@ -129,7 +129,7 @@ pub(super) fn content(facts: &Facts) -> Vec<Finding> {
             warning("messageContent is asked for, and Cyrus 3.6 never sends it in mode standard")
         }
         _ => error(
-            "messageContent in this mode ends lmtpd at every delivery and imapd at every APPEND, without the message (Cyrus issue 5490)",
+            "messageContent in this mode ends lmtpd at every delivery and imapd at every APPEND: no mail arrives (Cyrus issue 5490)",
         ),
     };
     vec![finding.at(facts.option("event_content_inclusion_mode")).advice("Take messageContent out of event_extra_params. A program of method external can fetch the message by IMAP.")]
@@ -156,7 +156,7 @@ pub(super) fn parameters(facts: &Facts) -> Vec<Finding> {
         .collect();
     if !of_mailbox.is_empty() && !groups.is_empty() {
         let what = format!(
-            "{} with group {} ends the Cyrus process at each such event, for instance imapd at login",
+            "{} with group {} ends the Cyrus process at each such event",
             of_mailbox.join(", "),
             groups.join(", ")
         );
@@ -167,16 +167,14 @@ pub(super) fn parameters(facts: &Facts) -> Vec<Finding> {
         );
     }
     if !conversations(facts) {
-        let messages = ["message", "flags", "mailbox"]
-            .into_iter()
-            .any(|group| sends(facts, group));
-        if !of_mailbox.is_empty() && messages {
+        let counts = asked(&OF_MAILBOX[..2]);
+        if !counts.is_empty() {
             let what = format!(
-                "{} without conversations: yes ends the Cyrus process at each event",
-                of_mailbox.join(", ")
+                "{} without conversations: yes is always 0",
+                counts.join(", ")
             );
             found.push(
-                error(what)
+                warning(what)
                     .at(spot())
                     .advice("Take them out, or conversations: yes."),
             );

@@ -99,7 +99,8 @@ pub(super) fn section(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn service(facts: &Facts) -> Vec<Finding> {
-    if facts.cyrus.is_err() || !facts.services().is_empty() {
+    // Where one listens all the same, systemd or somebody has started it.
+    if facts.cyrus.is_err() || !facts.services().is_empty() || !facts.open_sockets.is_empty() {
         return Vec::new();
     }
     let what = "master starts no notifyd. Unless systemd does, or somebody by hand, every notification is lost: senders log an error and go on";
@@ -174,7 +175,7 @@ pub(super) fn arguments(facts: &Facts) -> Vec<Finding> {
         for (at, (key, _)) in entry.arguments.iter().enumerate() {
             let known = KNOWN.iter().any(|known| known.as_bytes() == key);
             let what = if !known {
-                format!("{}= says nothing to master", shown(key))
+                format!("{}= is unknown to master, and has no effect", shown(key))
             } else if entry.arguments[..at]
                 .iter()
                 .any(|(before, _)| before == key)

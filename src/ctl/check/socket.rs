@@ -133,7 +133,7 @@ pub(super) fn folder(facts: &Facts) -> Vec<Finding> {
     let named = folder.display();
     let Some(state) = facts.socket_folder else {
         let what = format!(
-            "{named} is not there: master cannot open the socket, every notification is lost"
+            "{named} is not there, or the Cyrus user cannot look into the folder above: every notification is lost"
         );
         return vec![error(what).at(facts.option("notifysocket")).advice(format!(
             "Make it: install -d -o cyrus -g mail -m 750 {named}"

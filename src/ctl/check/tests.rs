@@ -136,6 +136,7 @@ fn nothing_is_found_where_all_is_right() {
         with(
             "event_notifier: external\nnotify_external: /x\nevent_groups: message flags mailbox\nconversations: yes\nevent_extra_params: timestamp vnd.fastmail.counters vnd.cmu.emailid",
         ),
+        with("event_notifier: log\nevent_extra_params: vnd.fastmail.counters"),
         facts(
             &format!("{IMAPD}event_notifier: log\nevent_groups: calendar\n"),
             &format!(
@@ -144,6 +145,7 @@ fn nothing_is_found_where_all_is_right() {
             ),
         ),
         with("event_notifier: log\nevent_groups: applepushservice\naps_topic: x"),
+        served("imap cmd=imapd listen=imap"), // systemd has started it
         changed(|facts| facts.spool_folder = None),
         changed(|facts| facts.newest = None),
         changed(|facts| facts.settings.own = own("[spool]\nmax_rows = 10\n")),

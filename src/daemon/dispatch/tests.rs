@@ -1,11 +1,10 @@
-//! What the dispatcher does with what it cannot begin.
+//! The dispatcher's own thread, with lanes that are told to stop.
 
 use super::*;
 use crate::daemon::retry::Policy;
 use crate::daemon::rules::LaneRules;
 use crate::method::{self, Delivery, Method};
 use crate::spool::NewRow;
-use crate::system::syslog::{Identity, Syslog};
 
 /// Must not be asked.
 struct Never;
@@ -42,11 +41,6 @@ fn what_was_claimed_and_not_attempted_is_due_again_and_not_counted() {
     let mut lane = Lane::start(0, kind, &rules, &never, &cancel, spool.folder(), &report).unwrap();
     lane.stop();
     lane.begin(spool.claim("null", 9, 9).unwrap());
-    let identity = Identity {
-        ident: "test".into(),
-        facility: 2,
-    };
-    let syslog = Syslog::open(&dir.path().join("no log"), identity).unwrap();
     let mut dispatch = Dispatch {
         spool: spool.clone(),
         lanes: vec![lane],
@@ -57,10 +51,10 @@ fn what_was_claimed_and_not_attempted_is_due_again_and_not_counted() {
         say_delivered: true,
         unsettled: Vec::new(),
         deferrals: Throttle::default(),
-        monitor: Monitor::start(&spool, &syslog).unwrap(),
+        monitor: Monitor::for_tests(spool.clone()),
         stop: None,
-        purge_at: Instant::now(),
         beat: Beat::default(),
+        purge_at: Instant::now(),
     };
     while !dispatch.lanes[0].is_idle() {
         dispatch.receive(Duration::from_secs(60));

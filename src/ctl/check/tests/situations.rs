@@ -31,7 +31,13 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
             facts(IMAPD, &(services(LISTEN) + "SERVICES {\n}\n")),
             &["section warning 4"],
         ),
-        (served("imap cmd=imapd listen=imap"), &["service warning 0"]),
+        (
+            Facts {
+                open_sockets: Vec::new(),
+                ..served("imap cmd=imapd listen=imap")
+            },
+            &["service warning 0", "nobody note 0"],
+        ),
         (
             changed(|facts| facts.programs.clear()),
             &["program error 2", "sendmail error 0"],
@@ -226,8 +232,8 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
             &["parameters error 7", "access note 5"],
         ),
         (
-            with("event_notifier: log\nevent_extra_params: vnd.fastmail.counters"),
-            &["parameters error 5"],
+            with("event_notifier: log\nevent_extra_params: vnd.fastmail.convUnseen"),
+            &["parameters warning 5"],
         ),
         (
             with("event_notifier: log\nevent_extra_params: vnd.cmu.emailid"),

@@ -1,6 +1,9 @@
-//! The socket of this process: from Cyrus' master, from systemd, or bound by ourselves.
+//! How the daemon gets its socket: from Cyrus' master, from systemd, or bound by itself.
+//!
+//! What can go wrong: descriptors 3 and 4 are not what master hands over, another process serves `notifysocket`, its
+//! folder is missing.
 
-use super::{Fatal, Standing};
+use super::{Fatal, Standing, exit};
 use crate::config::{NotifySocket, Settings};
 use crate::system::master::{self, Master};
 use crate::system::{socket, systemd};
@@ -11,22 +14,18 @@ use std::sync::Arc;
 /// How we got our socket.
 pub(super) struct Listening {
     pub(super) socket: OwnedFd,
-    /// Whom to tell how we are.
     pub(super) master: Option<Arc<Master>>,
     /// For the log.
     pub(super) what: String,
 }
 
-/// Takes over or binds the socket.
-///
-/// # Errors
-/// When there is none to be had.
+/// The socket that master or systemd gave us, else our own.
 pub(super) fn listen(settings: &Settings, standing: Standing) -> Result<Listening, Fatal> {
     if standing == Standing::UnderMaster {
         let (master, socket) = master::adopt().map_err(|error| {
             Fatal(
                 format!("not started by Cyrus' master? {error}"),
-                super::exit::OSERR,
+                exit::OSERR,
             )
         })?;
         return Ok(Listening {
@@ -49,7 +48,7 @@ pub(super) fn listen(settings: &Settings, standing: Standing) -> Result<Listenin
     let named = |error: io::Error| {
         Fatal(
             format!("notifysocket {}: {error}", path.display()),
-            super::exit::OSERR,
+            exit::OSERR,
         )
     };
     let mode = settings.own.config.intake.socket_mode.0;

@@ -199,7 +199,10 @@ impl Service {
                         Ok(settings) => self.reload(settings),
                     }
                 }
-                Control::Delivered if self.phase == Phase::Leaving => self.leave.raise(),
+                Control::Delivered if self.phase == Phase::Leaving => {
+                    self.spool.leave();
+                    self.leave.raise();
+                }
                 Control::Delivered => self.deliver_again()?,
                 Control::Read(Ok(())) if self.phase == Phase::Leaving => {
                     stats::finish(&self.monitor);

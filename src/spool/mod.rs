@@ -65,6 +65,8 @@ pub struct Spool {
     place: Mutex<renew::Place>,
     /// The file was found to be corrupt.
     corrupt: AtomicBool,
+    /// This process is about to end.
+    left: AtomicBool,
     last_id: AtomicI64,
     room: Room,
     /// Rows dropped for want of room since the start.
@@ -120,6 +122,7 @@ impl Spool {
             folder: folder.to_owned(),
             place: Mutex::new(renew::Place::new(folder, refuses.is_none())),
             corrupt: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             disk: Turns::new(disk),
             memory: Mutex::new(Memory {
                 db: memory,
@@ -130,6 +133,16 @@ impl Spool {
             room: Room::new(limits),
             dropped: AtomicU64::new(0),
         })
+    }
+
+    /// Ends the housekeeping: a process cannot end before a sync that it has begun. The next process brings
+    /// to the disk what this one has committed.
+    pub fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+    }
+
+    fn is_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
     }
 
     /// Where the spool is.

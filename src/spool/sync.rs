@@ -30,18 +30,26 @@ pub fn keep_house(spool: &Weak<Spool>) {
         connection: None,
         synced: (0, None),
     };
+    let mut well = true;
     loop {
         std::thread::sleep(EVERY);
         let Some(spool) = spool.upgrade() else { return };
+        if spool.is_left() {
+            return;
+        }
         spool.replace_corrupt();
         spool.keep_place();
         housekeeper.log = spool.folder().join("spool.db-wal");
         let done = housekeeper.look_after(&spool);
-        if let Err(error) = done.and_then(|()| housekeeper.count(&spool)) {
-            // The commits are made; the next round tries again, and a disk that is really broken shows at the next commit.
-            log::debug!("spool: housekeeping: {error}");
+        let done = done.and_then(|()| housekeeper.count(&spool));
+        if let Err(error) = &done {
+            // The commits are made; the next round tries again.
             housekeeper.connection = None;
+            if well {
+                log::warn!("spool: cannot bring it to the disk: {error}; trying again");
+            }
         }
+        well = done.is_ok();
     }
 }
 

@@ -24,9 +24,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Where syslogd listens.
 pub const DEV_LOG: &str = "/dev/log";
 /// How long a syslogd whose queue is full is waited for; a sender of notifications waits with us.
-const PATIENCE: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_millis(20);
 /// How long one that did not take a record in that time is not asked again.
-const STALLED: Duration = Duration::from_secs(1);
+const STALLED: Duration = Duration::from_millis(200);
 /// Bytes that may wait for syslogd.
 const MAX_BACKLOG: usize = 4 << 20;
 /// How long the backlog's thread waits before it tries a syslogd again that is not there.

@@ -11,6 +11,8 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+#[path = "../common/holders.rs"]
+mod holders;
 #[path = "../stage/mod.rs"]
 mod stage;
 

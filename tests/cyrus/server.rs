@@ -1,5 +1,6 @@
 //! A private Cyrus that runs: its processes, its log, its spool, its end.
 
+use super::holders::at_lock;
 use super::setup::Form;
 use super::stage::{LIMIT, Record, Recorder, Signal, Syslog, show, wait_for};
 use rustix::process::{Pid, kill_process};
@@ -113,7 +114,7 @@ impl Server {
 
     /// Process ids of those that hold the lock of the spool: who reads the socket and delivers.
     pub(super) fn readers(&self) -> Vec<u32> {
-        self.lock_lines()
+        at_lock(&self.lock())
             .into_iter()
             .filter(|(waits, _)| !waits)
             .map(|(_, pid)| pid)
@@ -122,29 +123,16 @@ impl Server {
 
     /// Process ids of those that wait for it.
     pub(super) fn waiting(&self) -> Vec<u32> {
-        self.lock_lines()
+        at_lock(&self.lock())
             .into_iter()
             .filter(|(waits, _)| *waits)
             .map(|(_, pid)| pid)
             .collect()
     }
 
-    /// Lines of /proc/locks about our lock, like `3: -> FLOCK  ADVISORY  WRITE 77 fe:01:1234 0 EOF`.
-    fn lock_lines(&self) -> Vec<(bool, u32)> {
-        let Ok(meta) = std::fs::metadata(self.path("conf/notifyd/lock")) else {
-            return Vec::new();
-        };
-        let inode = format!(":{}", meta.ino());
-        let locks = std::fs::read_to_string("/proc/locks").expect("/proc/locks");
-        let words = |line: &str| -> Option<(bool, u32)> {
-            let words: Vec<&str> = line
-                .split_whitespace()
-                .filter(|word| *word != "->")
-                .collect();
-            (words.get(1) == Some(&"FLOCK") && words.get(5)?.ends_with(&inode))
-                .then(|| Some((line.contains("->"), words.get(4)?.parse().ok()?)))?
-        };
-        locks.lines().filter_map(words).collect()
+    /// The lock of the spool.
+    pub(super) fn lock(&self) -> PathBuf {
+        self.path("conf/notifyd/lock")
     }
 
     /// Waits until `count` notifyds live, just one of them reads, and all catch signals; the process id of the one

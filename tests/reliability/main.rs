@@ -11,6 +11,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/holders.rs"]
+mod holders;
 #[path = "../common/retry.rs"]
 mod retry;
 #[path = "../stage/mod.rs"]

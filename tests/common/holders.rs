@@ -1,6 +1,7 @@
 //! Who holds the spool's lock, and so may read the socket: from /proc/locks. Lines there are like
 //! `3: -> FLOCK  ADVISORY  WRITE 77 fe:01:1234 0 EOF`, with an arrow for who waits.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -29,13 +30,15 @@ pub(crate) struct Turns(Vec<u32>);
 impl Turns {
     /// Looks once. Panics when two hold it.
     pub(crate) fn look(&mut self, lock: &Path) {
-        let mut holders: Vec<u32> = at_lock(lock)
-            .into_iter()
-            .filter(|(waits, _)| !waits)
-            .map(|(_, pid)| pid)
-            .collect();
-        // The kernel writes that file piece by piece, and may repeat a line.
-        holders.dedup();
+        let look = || -> BTreeSet<u32> {
+            let holders = at_lock(lock).into_iter().filter(|(waits, _)| !waits);
+            holders.map(|(_, pid)| pid).collect()
+        };
+        // The kernel writes that file piece by piece: it may show a line twice, and one that went beside one that came.
+        let holders = look();
+        if holders != look() {
+            return;
+        }
         assert!(holders.len() < 2, "two at once: {holders:?}");
         if let Some(holder) = holders.first()
             && self.0.last() != Some(holder)

@@ -76,11 +76,8 @@ impl Spool {
                 if bytes < u64::MAX && self.has_all_rows() {
                     return self.drop_rows(rows, "the spool is full");
                 }
-                match self.disk.first().commit(rows, bytes) {
-                    Ok(true) => {
-                        self.room.added(rows.len());
-                        return Kept::Disk;
-                    }
+                match self.commit_to_disk(rows, bytes) {
+                    Ok(true) => return Kept::Disk,
                     Ok(false) => return self.drop_rows(rows, "the spool is full"),
                     Err(error) => self.degrade(&error),
                 }
@@ -93,6 +90,16 @@ impl Spool {
                 };
             } // else it was mended meanwhile: the disk again
         }
+    }
+
+    /// Counts while nobody else can write, and lets go of the disk before anything else is locked.
+    fn commit_to_disk(&self, rows: &[NewRow], bytes: u64) -> rusqlite::Result<bool> {
+        let disk = self.disk.first();
+        let kept = disk.commit(rows, bytes)?;
+        if kept {
+            self.room.added(rows.len());
+        }
+        Ok(kept)
     }
 
     fn drop_rows(&self, rows: &[NewRow], why: &str) -> Kept {

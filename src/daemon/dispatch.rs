@@ -145,7 +145,8 @@ struct Dispatch {
     cancel: Arc<Cancel>,
     keep_failed: Duration,
     say_delivered: bool,
-    /// Known ends of attempts that are not written down yet; at most as many as the lanes have in hand.
+    /// Known ends of attempts that are not written down yet. While the disk refuses no row is claimed from it, so
+    /// there are at most as many as the lanes had in hand.
     unsettled: Vec<Settlement>,
     deferrals: Throttle,
     monitor: Arc<Monitor>,
@@ -264,11 +265,8 @@ impl Dispatch {
 
     /// Writes down how attempts ended; false when the disk refuses, and they stay for the next time.
     fn settle(&mut self) -> bool {
-        match self.spool.settle(&self.unsettled) {
-            Ok(()) => {
-                self.unsettled.clear();
-                true
-            }
+        match self.spool.settle(&mut self.unsettled) {
+            Ok(()) => true,
             Err(error) => {
                 if let Some(kept_back) = self.deferrals.may_say(b"settle", 1, Instant::now()) {
                     error!(

@@ -106,7 +106,7 @@ mod tests {
             at: 5,
             error: "why".into(),
         };
-        there.settle(&[fail]).unwrap();
+        there.settle(&mut vec![fail]).unwrap();
         drop(there);
 
         let here = Spool::open(&new).unwrap();

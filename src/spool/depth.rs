@@ -105,7 +105,7 @@ mod tests {
         spool.claim("a", now(), 3).unwrap();
         let error = "x".to_owned();
         spool
-            .settle(&[
+            .settle(&mut vec![
                 Settlement::Defer {
                     id: 1,
                     due: 1000,

@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(spool.commit(&[row(&spool)]), Kept::Disk);
         assert_eq!(spool.commit(&[row(&spool)]), Kept::Dropped);
         assert_eq!(spool.dropped(), 1);
-        spool.settle(&[Settlement::Done(first.id)]).unwrap();
+        spool.settle(&mut vec![Settlement::Done(first.id)]).unwrap();
         assert_eq!(spool.commit(&[row(&spool)]), Kept::Disk);
         assert_eq!(spool.commit(&[row(&spool)]), Kept::Dropped);
         spool.set_limits(Limits::default());
@@ -256,7 +256,7 @@ mod tests {
                 std::thread::yield_now();
             }
             assert!(spool.claim("a", 0, 9).unwrap().is_empty());
-            spool.settle(&[Settlement::Done(first.id)]).unwrap();
+            spool.settle(&mut vec![Settlement::Done(first.id)]).unwrap();
             assert_eq!(waits.join().unwrap(), Kept::Disk);
         });
         assert_eq!(

@@ -207,33 +207,37 @@ impl Spool {
         Ok(rows)
     }
 
-    /// Writes down how attempts ended. Rows that are done are gone, and so are their files.
+    /// Writes down how attempts ended, and takes what is written down out of `settlements`. Rows that are done are
+    /// gone, and so are their files.
     ///
     /// # Errors
-    /// When the disk refuses: the rows on disk are not settled then, and the call must be repeated
-    /// for them. Those in memory are; settling them again has no effect.
-    pub fn settle(&self, settlements: &[Settlement]) -> rusqlite::Result<()> {
-        if settlements.is_empty() {
-            return Ok(());
-        }
-        let mut on_disk = settlements.to_vec();
-        let mut files = self.settle_in_memory(&mut on_disk)?;
-        if !on_disk.is_empty() {
-            let disk = self.disk.later();
-            let settled = disk.settle(&on_disk);
-            files.extend(settled.inspect_err(|error| self.note(error))?);
-            let done = |settlement: &&Settlement| matches!(settlement, Settlement::Done(_));
-            self.room.removed(on_disk.iter().filter(done).count());
-        }
+    /// When the disk refuses: what it did not take is left in `settlements`, and is to be tried again.
+    pub fn settle(&self, settlements: &mut Vec<Settlement>) -> rusqlite::Result<()> {
+        let mut files = self.settle_in_memory(settlements)?;
+        let on_disk = self.settle_on_disk(settlements);
+        let on_disk = on_disk.map(|freed| files.extend(freed));
         for name in files {
             files::remove(&self.folder, &name);
         }
-        Ok(())
+        on_disk
     }
 
-    /// Settles those that are in memory and takes them out of `settlements`.
+    fn settle_on_disk(&self, settlements: &mut Vec<Settlement>) -> rusqlite::Result<Vec<String>> {
+        if settlements.is_empty() {
+            return Ok(Vec::new());
+        }
+        let disk = self.disk.later();
+        let files = disk.settle(settlements);
+        let files = files.inspect_err(|error| self.note(error))?;
+        let done = |settlement: &&Settlement| matches!(settlement, Settlement::Done(_));
+        self.room.removed(settlements.iter().filter(done).count());
+        settlements.clear();
+        Ok(files)
+    }
+
+    /// Settles those that are in memory. They must not be settled again: their rows may be tried again by then.
     fn settle_in_memory(&self, settlements: &mut Vec<Settlement>) -> rusqlite::Result<Vec<String>> {
-        if !self.is_degraded() {
+        if settlements.is_empty() || !self.is_degraded() {
             return Ok(Vec::new());
         }
         let memory = self.memory();
@@ -355,7 +359,9 @@ mod tests {
             assert!(Instant::now() < limit);
             std::thread::yield_now();
         }
-        spool.settle(&[Settlement::Done(during.id)]).unwrap();
+        spool
+            .settle(&mut vec![Settlement::Done(during.id)])
+            .unwrap();
         let rest: Vec<_> = spool
             .claim("a", now(), 9)
             .unwrap()
@@ -365,6 +371,32 @@ mod tests {
         assert_eq!(rest, [before, later]);
         let after = row(&spool, "a");
         assert_eq!(spool.commit(&[after]), Kept::Disk);
+    }
+
+    /// Else a row of memory would be taken for due, and tried twice at a time, while the disk refuses another one.
+    #[test]
+    fn what_memory_has_settled_is_not_settled_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&dir.path().join("s")).unwrap();
+        let on_disk = row(&spool, "a");
+        spool.commit(std::slice::from_ref(&on_disk));
+        assert_eq!(spool.claim("a", now(), 1).unwrap().len(), 1);
+        spool.disk.first().refuse_writes(true);
+        let in_memory = row(&spool, "a");
+        assert_eq!(spool.commit(std::slice::from_ref(&in_memory)), Kept::Memory);
+        assert_eq!(spool.claim("a", now(), 1).unwrap()[0].kept, in_memory);
+        let done = Settlement::Done(on_disk.id);
+        let defer = Settlement::Defer {
+            id: in_memory.id,
+            due: now(),
+            error: "later".into(),
+        };
+        let mut ends = vec![done.clone(), defer];
+        assert!(spool.settle(&mut ends).is_err());
+        assert_eq!(ends, [done]);
+        assert_eq!(spool.claim("a", now(), 1).unwrap()[0].kept, in_memory);
+        assert!(spool.settle(&mut ends).is_err());
+        assert!(spool.claim("a", now(), 1).is_err(), "it is being tried");
     }
 
     #[test]

@@ -339,14 +339,14 @@ mod tests {
         spool.claim("a", now(), 1).unwrap();
         assert_eq!(queue.change(&[1], Change::Hold, now()).unwrap(), 1);
         spool
-            .settle(&[Settlement::Defer {
+            .settle(&mut vec![Settlement::Defer {
                 id: 1,
                 due: now(),
                 error: "x".into(),
             }])
             .unwrap();
         assert_eq!(chosen(&queue, &Select::default()), [(1, "hold".to_owned())]);
-        spool.settle(&[Settlement::Done(1)]).unwrap();
+        spool.settle(&mut vec![Settlement::Done(1)]).unwrap();
         assert_eq!(chosen(&queue, &Select::default()), []);
     }
 
@@ -360,7 +360,7 @@ mod tests {
         std::fs::write(files::path(queue.folder(), "f"), "message").unwrap();
         spool.claim("a", now(), 1).unwrap();
         spool
-            .settle(&[Settlement::Fail {
+            .settle(&mut vec![Settlement::Fail {
                 id: 1,
                 at: now(),
                 error: "no".into(),

@@ -174,10 +174,10 @@ mod tests {
             .iter()
             .map(|r| Settlement::Done(r.kept.id))
             .collect();
-        spool.settle(&done[1..]).unwrap();
+        spool.settle(&mut done[1..].to_vec()).unwrap();
         spool.mend();
         assert!(length() > 64 << 20, "not while there are rows");
-        spool.settle(&done[..1]).unwrap();
+        spool.settle(&mut done[..1].to_vec()).unwrap();
         while length() > 4 << 20 {
             assert!(Instant::now() < limit, "{} bytes", length());
             std::thread::yield_now();

@@ -8,39 +8,53 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 impl Spool {
-    /// Moves rows from memory to a disk that takes them again. To be called now and then; true when
+    /// Moves rows from memory to a disk that takes them again. To be called now and then, by who delivers; true when
     /// all is well.
     pub fn mend(&self) -> bool {
         if !self.is_degraded() {
             return true;
         }
-        let mut memory = self.memory();
-        let Some(refusal) = &mut memory.refuses else {
-            return true;
+        let unopened = match &mut self.memory().refuses {
+            None => return true,
+            Some(refusal) if Instant::now() < refusal.retry => return false,
+            Some(refusal) => {
+                refusal.retry = Instant::now() + RETRY;
+                refusal.unopened
+            }
         };
-        if Instant::now() < refusal.retry {
+        // What takes long comes before memory is locked, for which the intake waits.
+        if unopened && !self.open_late() {
             return false;
         }
-        refusal.retry = Instant::now() + RETRY;
-        if refusal.unopened {
-            let Ok(disk) = open_disk(&self.folder, self.room.limits()) else {
-                return false;
-            };
-            self.last_id
-                .fetch_max(disk.last_id().unwrap_or(0), Ordering::Relaxed);
-            *self.disk.first() = disk;
-            self.place_is_new();
-            refusal.unopened = false;
-        }
-        match self.move_to_disk(&memory.db) {
+        let ready = self.disk.later().try_to_write();
+        let mut memory = self.memory();
+        match ready.and_then(|()| self.move_to_disk(&memory.db)) {
             Ok(moved) => {
                 warn!("spool: can be written again; {moved} deliveries moved from memory to disk");
                 memory.refuses = None;
                 self.degraded.store(false, Ordering::Release);
                 true
             }
-            Err(_) => false,
+            Err(error) => {
+                self.note(&error);
+                false
+            }
         }
+    }
+
+    /// Opens the file that could not be opened at the start.
+    fn open_late(&self) -> bool {
+        let Ok(disk) = open_disk(&self.folder, self.room.limits()) else {
+            return false;
+        };
+        self.last_id
+            .fetch_max(disk.last_id().unwrap_or(0), Ordering::Relaxed);
+        *self.disk.first() = disk;
+        self.place_is_new();
+        if let Some(refusal) = &mut self.memory().refuses {
+            refusal.unopened = false;
+        }
+        true
     }
 
     fn move_to_disk(&self, memory: &Db) -> rusqlite::Result<usize> {
@@ -57,5 +71,82 @@ impl Spool {
             memory.forget(&rows)?;
             moved += rows.len();
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::{Kept, NewRow, files, now};
+    use super::*;
+    use std::time::Duration;
+
+    fn mended(spool: &Spool) {
+        let limit = Instant::now() + Duration::from_secs(30);
+        while !spool.mend() {
+            assert!(Instant::now() < limit);
+            std::thread::yield_now();
+        }
+    }
+
+    /// The folder is there, and takes messages, but what is in the file's place cannot be opened.
+    #[test]
+    fn kept_messages_of_what_is_in_memory_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("s");
+        std::fs::create_dir_all(folder.join("spool.db")).unwrap();
+        let spool = Spool::open(&folder).unwrap();
+        assert!(spool.is_degraded());
+        let id = spool.new_id(now());
+        let row = NewRow {
+            id,
+            method: "a".into(),
+            received: id,
+            uid: None,
+            file: Some("m".into()),
+            notification: vec![1],
+        };
+        std::fs::write(files::path(&folder, "m"), "message").unwrap();
+        assert_eq!(spool.commit(std::slice::from_ref(&row)), Kept::Memory);
+        std::fs::remove_dir(folder.join("spool.db")).unwrap();
+        mended(&spool);
+        assert_eq!(spool.claim("a", now(), 9).unwrap()[0].kept, row);
+        assert!(files::path(&folder, "m").exists());
+    }
+
+    /// An operator's sqlite3 may have the file locked for as long as it likes.
+    #[test]
+    fn the_intake_does_not_wait_with_the_mending() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&dir.path().join("s")).unwrap();
+        let row = |id| NewRow {
+            id,
+            method: "a".into(),
+            received: id,
+            uid: None,
+            file: None,
+            notification: vec![1],
+        };
+        spool.disk.first().refuse_writes(true);
+        assert_eq!(spool.commit(&[row(1)]), Kept::Memory);
+        spool.disk.first().refuse_writes(false);
+        let other = rusqlite::Connection::open(spool.folder().join("spool.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        std::thread::scope(|scope| {
+            let mending = scope.spawn(|| mended(&spool));
+            let mut id = 2;
+            // While it is tried, the disk is locked and memory is not.
+            while spool.disk.is_free() {
+                assert!(!mending.is_finished());
+                std::thread::yield_now();
+            }
+            while !spool.disk.is_free() && id < 1000 {
+                assert_eq!(spool.commit(&[row(id)]), Kept::Memory);
+                id += 1;
+            }
+            assert!(id > 500, "the intake waited: {id}");
+            other.execute_batch("ROLLBACK").unwrap();
+        });
+        assert!(!spool.is_degraded());
     }
 }

@@ -27,7 +27,7 @@ mod turn;
 
 use db::Db;
 use log::error;
-use open::open_disk;
+use open::{open_disk, remove_orphans};
 use room::Room;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -103,7 +103,9 @@ impl Spool {
     /// When there is no memory.
     pub fn open_with(folder: &Path, limits: Limits) -> io::Result<Spool> {
         let memory = Db::memory().map_err(io::Error::other)?;
-        let (disk, refuses) = match open_disk(folder, limits) {
+        let opened =
+            open_disk(folder, limits).and_then(|disk| remove_orphans(folder, &disk).map(|()| disk));
+        let (disk, refuses) = match opened {
             Ok(disk) => (disk, None),
             Err(error) => {
                 error!("spool: cannot open: {error}; keeping deliveries in memory until it can");

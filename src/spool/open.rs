@@ -37,6 +37,11 @@ pub(super) fn open_disk(folder: &Path, limits: Limits) -> io::Result<Db> {
             "spool: {recovered} deliveries were under way when the last process ended; they are due again"
         );
     }
-    files::remove_orphans(folder, |name| disk.names_file(name).unwrap_or(true))?;
     Ok(disk)
+}
+
+/// Removes kept messages that no delivery names. Only before anything is taken in: what is in memory or about to be
+/// committed is not in `disk`.
+pub(super) fn remove_orphans(folder: &Path, disk: &Db) -> io::Result<()> {
+    files::remove_orphans(folder, |name| disk.names_file(name).unwrap_or(true))
 }

@@ -29,6 +29,12 @@ impl<T> Turns<T> {
         guard
     }
 
+    /// For tests: whether nobody has the value at this moment.
+    #[cfg(test)]
+    pub(super) fn is_free(&self) -> bool {
+        self.value.try_lock().is_ok()
+    }
+
     /// The value, when nobody is in a hurry.
     pub(super) fn later(&self) -> MutexGuard<'_, T> {
         let guard = self.value.lock().unwrap_or_else(PoisonError::into_inner);

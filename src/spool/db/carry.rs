@@ -4,7 +4,7 @@
 //! process that dies in between loses the table in memory anyway, so no row is ever in two tables on disk.
 
 use super::{COLUMNS, Db, Row, read_row};
-use rusqlite::params;
+use rusqlite::{Transaction, TransactionBehavior, params};
 use std::path::Path;
 
 impl Db {
@@ -39,6 +39,14 @@ impl Db {
                 ])?;
         }
         transaction.commit()
+    }
+
+    /// Whether the file can be locked for writing, which may take as long as another process has it; writes nothing.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn try_to_write(&self) -> rusqlite::Result<()> {
+        Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?.rollback()
     }
 
     /// Removes rows that are in another table now.

@@ -13,7 +13,7 @@ use super::watchdog::Watchdog;
 use super::{Fatal, Standing, apply, datagrams, stats, streams};
 use crate::config::Settings;
 use crate::method::{self, Kind};
-use crate::spool::{Spool, sync};
+use crate::spool::{Spool, files, sync};
 use crate::system::cancel::Cancel;
 use crate::system::lock::{self, Lock};
 use crate::system::master::{Master, State};
@@ -363,7 +363,7 @@ fn take_lock(
     control: &Receiver<Control>,
 ) -> Result<Turn, Fatal> {
     let path = folder.join("lock");
-    let _ = std::fs::create_dir(folder); // what is wrong with it shows in the next line
+    let _ = files::make_folders(folder); // what is wrong with it shows in the next line
     match lock::try_take(&path) {
         Ok(Some(lock)) => return Ok(Turn::Ours(Some(lock))),
         Ok(None) => debug!("another notifyd reads; waiting for it to end"),

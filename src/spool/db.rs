@@ -14,7 +14,7 @@ pub(super) use depth::depths;
 pub use row::{NewRow, Row, Settlement};
 pub(super) use settle::delete_row;
 pub use wal::Log;
-pub(super) use wal::{Checkpoint, LONG, checkpoint, connect};
+pub(super) use wal::{Checkpoint, LONG, checkpoint, connect, make_file};
 
 use super::Micros;
 use rusqlite::types::ValueRef;
@@ -62,9 +62,11 @@ impl Db {
     /// When it cannot be opened for other reasons, or is of a newer form.
     pub fn open(path: &Path) -> io::Result<Db> {
         let named = |error| io::Error::other(format!("{}: {error}", path.display()));
+        make_file(path)?;
         match Db::try_open(path) {
             Err(error) if is_corrupt(&error) => {
                 keep_aside(path, &error)?;
+                make_file(path)?;
                 Db::try_open(path).map_err(named)
             }
             other => other.map_err(named),

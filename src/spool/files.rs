@@ -25,7 +25,10 @@ const NEXT_MESSAGE: Duration = Duration::from_millis(1);
 const MAX_COPY: u64 = 64 << 20;
 
 /// Makes the spool's folders, mode 0700.
-pub(super) fn make_folders(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// What the system says, with the folder's name.
+pub fn make_folders(folder: &Path) -> io::Result<()> {
     for path in [folder.to_owned(), folder.join(FILES)] {
         match fs::mkdir(&path, Mode::RWXU) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}

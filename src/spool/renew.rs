@@ -8,7 +8,7 @@
 //! What somebody has put in its place is kept aside and not read: it may be a copy of ours, and would be
 //! delivered twice. Nobody can commit while the new file is written: about a second for 500,000 rows.
 
-use super::db::{Db, is_corrupt, keep_aside, move_aside, unless_missing};
+use super::db::{Db, is_corrupt, keep_aside, make_file, move_aside, unless_missing};
 use super::open::open_file;
 use super::{Limits, Spool, files};
 use log::{debug, error};
@@ -121,6 +121,7 @@ fn renew(old: &Db, path: &Path, limits: Limits) -> io::Result<Db> {
     }
     let new = path.with_extension("db.new");
     unless_missing(fs::remove_file(&new))?;
+    make_file(&new)?;
     old.copy_to(&new).map_err(io::Error::other)?;
     File::open(&new)?.sync_all()?;
     // A log that is left there belongs to the old file; SQLite would take it for the new one's.
@@ -170,6 +171,10 @@ mod tests {
         let claimed = spool.claim("a", now(), 9).unwrap();
         let kept: Vec<_> = claimed.into_iter().map(|row| row.kept).collect();
         assert_eq!(kept, rows);
+        for name in ["spool.db", "spool.db-wal", "spool.db-shm"] {
+            let mode = fs::metadata(folder.join(name)).unwrap().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}, whatever the umask");
+        }
         let names = fs::read_dir(&folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -62,7 +62,7 @@ impl Db {
         Ok(())
     }
 
-    /// Writes all rows to a new file at `path`, which must not be there.
+    /// Writes all rows to the file at `path`, which must be empty.
     ///
     /// # Errors
     /// When it cannot be written.

@@ -4,8 +4,11 @@
 //! nobody reads it. Moving is the housekeeper's business; see [`super::super::sync`].
 
 use super::Db;
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -68,9 +71,21 @@ pub(in crate::spool) fn checkpoint(
     })
 }
 
-/// A connection to the spool file at `path`, set up for the log; a missing file is made.
+/// Makes the spool file at `path`, empty, unless it is there: SQLite would make one that others may read, as far as
+/// the umask lets them. The files beside it get its mode.
+pub(in crate::spool) fn make_file(path: &Path) -> io::Result<()> {
+    let mut options = File::options();
+    match options.write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A connection to the spool file at `path`, set up for the log.
 pub(in crate::spool) fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    // It makes no file: who only looks would put one in the place of a spool that was removed.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     // A hand-over must not wait for the disk; the next process goes on with the log as it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;

@@ -2,7 +2,7 @@
 //!
 //! SQLite goes on with the file that it has open, whatever becomes of its name: every commit succeeds, and all of it
 //! is lost when the process ends. So the housekeeper looks, five times a second, whether the file at the spool's path is
-//! still the one that we opened. When it is not, all rows are written to a new file there, through the connection
+//! still the one that we opened, and those that SQLite has beside it. When it is not, all rows are written to a new file there, through the connection
 //! that still has them, and we go on with that one.
 //!
 //! What somebody has put in its place is kept aside and not read: it may be a copy of ours, and would be
@@ -19,8 +19,9 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-/// Which file we have open, by device and inode.
-pub(super) type Identity = Option<(u64, u64)>;
+/// Which files we have open, by device and inode: the spool file; SQLite's log of it, in which the last commits are; and
+/// the index of the log, without which others would write over what we commit.
+pub(super) type Identity = Option<[Option<(u64, u64)>; 3]>;
 
 /// Which file the spool has open.
 #[derive(Debug)]
@@ -108,10 +109,15 @@ impl Spool {
     }
 }
 
-/// Device and inode of the file at `path`.
+/// Which spool file is at `path`, and which log and index it has.
 pub(super) fn identity(path: &Path) -> Identity {
-    let meta = fs::symlink_metadata(path).ok()?;
-    Some((meta.dev(), meta.ino()))
+    let file = |path: &Path| {
+        let meta = fs::symlink_metadata(path).ok()?;
+        Some((meta.dev(), meta.ino()))
+    };
+    let spool = file(path)?;
+    let [log, index] = ["db-wal", "db-shm"].map(|beside| file(&path.with_extension(beside)));
+    Some([Some(spool), log, index])
 }
 
 /// Writes what `old` holds to a new file at `path`.
@@ -189,6 +195,10 @@ mod tests {
     fn a_spool_file_that_is_removed_is_written_anew() {
         let remove = |folder: &Path| fs::remove_file(folder.join("spool.db")).unwrap();
         assert_eq!(survives(remove), 0);
+        for name in ["spool.db-wal", "spool.db-shm"] {
+            let remove = |folder: &Path| fs::remove_file(folder.join(name)).unwrap();
+            assert_eq!(survives(remove), 1, "{name}");
+        }
         let remove_all = |folder: &Path| {
             for name in ["spool.db", "spool.db-wal", "spool.db-shm"] {
                 fs::remove_file(folder.join(name)).unwrap();

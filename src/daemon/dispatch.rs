@@ -53,7 +53,8 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Starts delivering; `ended` is called when it has stopped. One process may have one dispatcher at a time.
+    /// Starts delivering; `left` is what its predecessor in this process has left undone. `ended` is called when it has
+    /// stopped, with what it leaves undone itself. One process may have one dispatcher at a time.
     ///
     /// # Errors
     /// When the system has no thread or descriptor left.
@@ -62,7 +63,8 @@ impl Dispatcher {
         instances: &Instances,
         rules: &Rules,
         monitor: Arc<Monitor>,
-        ended: impl FnOnce() + Send + 'static,
+        left: Vec<Settlement>,
+        ended: impl FnOnce(Vec<Settlement>) + Send + 'static,
     ) -> io::Result<Dispatcher> {
         let (sender, events) = channel();
         let cancel = Arc::new(Cancel::new()?);
@@ -96,7 +98,7 @@ impl Dispatcher {
             cancel,
             keep_failed: rules.keep_failed,
             say_delivered: rules.say_delivered,
-            unsettled: Vec::new(),
+            unsettled: left,
             deferrals: Throttle::default(),
             monitor,
             stop: None,
@@ -105,9 +107,8 @@ impl Dispatcher {
         };
         let beat = dispatch.beat.clone();
         let body = move || {
-            let calls = CallAtEnd(Some(ended));
-            dispatch.run();
-            drop(calls);
+            let mut end = CallAtEnd(Some(ended), Vec::new());
+            end.1 = dispatch.run();
         };
         thread("dispatch", body)?;
         Ok(Dispatcher { waker, beat })
@@ -126,12 +127,12 @@ impl Dispatcher {
 }
 
 /// Calls even when the thread panics: somebody waits for it.
-struct CallAtEnd<F: FnOnce()>(Option<F>);
+struct CallAtEnd<F: FnOnce(Vec<Settlement>)>(Option<F>, Vec<Settlement>);
 
-impl<F: FnOnce()> Drop for CallAtEnd<F> {
+impl<F: FnOnce(Vec<Settlement>)> Drop for CallAtEnd<F> {
     fn drop(&mut self) {
         if let Some(call) = self.0.take() {
-            call();
+            call(std::mem::take(&mut self.1));
         }
     }
 }
@@ -162,7 +163,8 @@ struct Stop {
 }
 
 impl Dispatch {
-    fn run(&mut self) {
+    /// Until it is told to stop; what is not written down then.
+    fn run(&mut self) -> Vec<Settlement> {
         loop {
             self.beat.now();
             let settled = self.settle();
@@ -175,7 +177,7 @@ impl Dispatch {
                 Some(stop) => {
                     let patience_ends = stop.kill_at + KILL_PATIENCE;
                     if self.lanes.iter().all(Lane::is_idle) || Instant::now() >= patience_ends {
-                        return; // what is not settled is due again at the next start
+                        return self.left();
                     }
                     let left = stop.kill_at.saturating_duration_since(Instant::now());
                     if left.is_zero() && !stop.killed {
@@ -191,6 +193,14 @@ impl Dispatch {
             }
             self.receive(wait);
         }
+    }
+
+    /// What the next start of the process would find `active`, and a successor in this one never: it must set it right.
+    fn left(&mut self) -> Vec<Settlement> {
+        let mut left = std::mem::take(&mut self.unsettled);
+        let stuck = self.lanes.iter().flat_map(Lane::in_hand);
+        left.extend(stuck.map(Settlement::Release));
+        left
     }
 
     /// Waits for an event and takes all that have come.
@@ -218,7 +228,7 @@ impl Dispatch {
                 stop.kill_at = stop.kill_at.min(kill_at);
             }
             Event::Ended(lane, ended) => {
-                self.lanes[lane].ended(ended.len());
+                self.lanes[lane].ended(&ended);
                 for one in &ended {
                     let settlement = match &one.outcome {
                         Some(outcome) => self.judge(lane, one, outcome),

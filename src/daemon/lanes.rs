@@ -10,6 +10,7 @@ use crate::method::{Delivery, Kind, Method, Outcome};
 use crate::spool::{Row, files, id_text};
 use crate::system::{cancel::Cancel, thread};
 use crate::wire::datagram;
+use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -41,8 +42,8 @@ pub(super) struct Lane {
     permits: usize,
     /// How long to go on trying.
     pub(super) policy: Policy,
-    /// Claimed, and not ended.
-    in_hand: usize,
+    /// Ids of those that are claimed, and not ended.
+    in_hand: BTreeSet<i64>,
     /// When it looks into the spool again, if nobody tells it to before.
     pub(super) look_at: Instant,
     jobs: Sender<Vec<Row>>,
@@ -80,7 +81,7 @@ impl Lane {
             kind,
             permits: rules.permits,
             policy: rules.policy.clone(),
-            in_hand: 0,
+            in_hand: BTreeSet::new(),
             look_at: Instant::now(),
             jobs,
             stop,
@@ -89,12 +90,12 @@ impl Lane {
 
     /// How many deliveries it would take now. One that works ahead takes many at once, or none.
     pub(super) fn room(&self) -> usize {
-        room(self.kind.immediate, self.permits, self.in_hand)
+        room(self.kind.immediate, self.permits, self.in_hand.len())
     }
 
     /// Begins attempts, in this order; there must be room for them.
     pub(super) fn begin(&mut self, rows: Vec<Row>) {
-        self.in_hand += rows.len();
+        self.in_hand.extend(rows.iter().map(|row| row.kept.id));
         let together = if self.kind.immediate { AHEAD } else { 1 };
         let mut rows = rows.into_iter();
         loop {
@@ -107,8 +108,10 @@ impl Lane {
     }
 
     /// Attempts have ended.
-    pub(super) fn ended(&mut self, count: usize) {
-        self.in_hand -= count;
+    pub(super) fn ended(&mut self, ended: &[Ended]) {
+        for one in ended {
+            self.in_hand.remove(&one.row.kept.id);
+        }
         self.look_at = Instant::now(); // it stopped looking when it had no room
     }
 
@@ -119,7 +122,12 @@ impl Lane {
 
     /// Whether nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_hand == 0
+        self.in_hand.is_empty()
+    }
+
+    /// Those of which nobody knows how they end.
+    pub(super) fn in_hand(&self) -> impl Iterator<Item = i64> {
+        self.in_hand.iter().copied()
     }
 }
 
@@ -282,7 +290,7 @@ mod tests {
         while ended.len() < 20 {
             ended.extend(reports.recv_timeout(Duration::from_secs(60)).unwrap());
         }
-        lane.ended(ended.len());
+        lane.ended(&ended);
         assert!(lane.is_idle());
         assert_eq!(begun.load(Ordering::SeqCst), 1, "one permit, one attempt");
         assert!(ended[0].outcome.is_some() && ended[1..].iter().all(|e| e.outcome.is_none()));

@@ -13,7 +13,7 @@ use super::watchdog::Watchdog;
 use super::{Fatal, Standing, apply, datagrams, stats, streams};
 use crate::config::Settings;
 use crate::method::{self, Kind};
-use crate::spool::{Spool, files, sync};
+use crate::spool::{Settlement, Spool, files, sync};
 use crate::system::cancel::Cancel;
 use crate::system::lock::{self, Lock};
 use crate::system::master::{Master, State};
@@ -42,8 +42,8 @@ enum Control {
     Signal(Request),
     /// Nobody else reads any more.
     Locked(io::Result<Lock>),
-    /// The dispatcher has stopped, as it was told.
-    Delivered,
+    /// The dispatcher has stopped, as it was told, and leaves this undone.
+    Delivered(Vec<Settlement>),
     /// The intake has ended.
     Read(io::Result<()>),
 }
@@ -113,7 +113,8 @@ impl Service {
         let monitor = Monitor::start(&spool, syslog)?;
 
         let instances = Arc::new(Instances::build(&method::Context { settings, syslog }));
-        let dispatcher = start_dispatcher(&spool, &instances, settings, &monitor, &sender)?;
+        let dispatcher =
+            start_dispatcher(&spool, &instances, settings, &monitor, Vec::new(), &sender)?;
         let wired = Wired::new(Wiring {
             instances,
             default,
@@ -199,11 +200,11 @@ impl Service {
                         Ok(settings) => self.reload(settings),
                     }
                 }
-                Control::Delivered if self.phase == Phase::Leaving => {
+                Control::Delivered(_) if self.phase == Phase::Leaving => {
                     self.spool.leave();
                     self.leave.raise();
                 }
-                Control::Delivered => self.deliver_again()?,
+                Control::Delivered(left) => self.deliver_again(left)?,
                 Control::Read(Ok(())) if self.phase == Phase::Leaving => {
                     stats::finish(&self.monitor);
                     return Ok(());
@@ -282,7 +283,7 @@ impl Service {
     }
 
     /// The dispatcher has stopped: to be replaced by one with the new settings.
-    fn deliver_again(&mut self) -> Result<(), Fatal> {
+    fn deliver_again(&mut self, left: Vec<Settlement>) -> Result<(), Fatal> {
         let Some(settings) = self.next.take() else {
             return Err(Fatal(
                 "internal error: the dispatcher has ended".into(),
@@ -305,6 +306,7 @@ impl Service {
             &instances,
             &settings,
             &self.monitor,
+            left,
             &self.sender,
         )?;
         let wiring = Wiring {
@@ -342,6 +344,7 @@ fn start_dispatcher(
     instances: &Instances,
     settings: &Settings,
     monitor: &Arc<Monitor>,
+    left: Vec<Settlement>,
     sender: &Sender<Control>,
 ) -> io::Result<Dispatcher> {
     let sender = sender.clone();
@@ -352,7 +355,8 @@ fn start_dispatcher(
         instances,
         &rules,
         monitor.clone(),
-        move || drop(sender.send(Control::Delivered)),
+        left,
+        move |left| drop(sender.send(Control::Delivered(left))),
     )
 }
 

@@ -15,19 +15,19 @@ impl Method for Never {
     }
 }
 
-#[test]
-fn what_was_claimed_and_not_attempted_is_due_again_and_not_counted() {
-    let dir = tempfile::tempdir().unwrap();
-    let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
-    let row = |id| NewRow {
+fn row(id: i64) -> NewRow {
+    NewRow {
         id,
         method: "null".into(),
         received: id,
         uid: None,
         file: None,
-        notification: vec![1],
-    };
-    spool.commit(&[row(1), row(2)]);
+        notification: crate::wire::datagram::encode(&Default::default()),
+    }
+}
+
+/// A dispatcher with one lane, which has nothing in hand yet.
+fn dispatch(spool: &Arc<Spool>, method: Arc<dyn Method>) -> Dispatch {
     let (sender, events) = channel();
     let report: Report = Arc::new(move |lane, ended| drop(sender.send(Event::Ended(lane, ended))));
     let kind = method::find(b"null").unwrap();
@@ -37,11 +37,8 @@ fn what_was_claimed_and_not_attempted_is_due_again_and_not_counted() {
         policy: Policy::default(),
     };
     let cancel = Arc::new(Cancel::new().unwrap());
-    let never: Arc<dyn Method> = Arc::new(Never);
-    let mut lane = Lane::start(0, kind, &rules, &never, &cancel, spool.folder(), &report).unwrap();
-    lane.stop();
-    lane.begin(spool.claim("null", 9, 9).unwrap());
-    let mut dispatch = Dispatch {
+    let lane = Lane::start(0, kind, &rules, &method, &cancel, spool.folder(), &report).unwrap();
+    Dispatch {
         spool: spool.clone(),
         lanes: vec![lane],
         events,
@@ -55,7 +52,17 @@ fn what_was_claimed_and_not_attempted_is_due_again_and_not_counted() {
         stop: None,
         beat: Beat::default(),
         purge_at: Instant::now(),
-    };
+    }
+}
+
+#[test]
+fn what_was_claimed_and_not_attempted_is_due_again_and_not_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
+    spool.commit(&[row(1), row(2)]);
+    let mut dispatch = dispatch(&spool, Arc::new(Never));
+    dispatch.lanes[0].stop();
+    dispatch.lanes[0].begin(spool.claim("null", 9, 9).unwrap());
     while !dispatch.lanes[0].is_idle() {
         dispatch.receive(Duration::from_secs(60));
     }
@@ -63,4 +70,33 @@ fn what_was_claimed_and_not_attempted_is_due_again_and_not_counted() {
     let again = spool.claim("null", 9, 9).unwrap();
     let attempts: Vec<_> = again.iter().map(|r| (r.kept.id, r.attempts)).collect();
     assert_eq!(attempts, [(1, 1), (2, 1)]);
+}
+
+/// Does not end, whatever it is told, until its channel is closed.
+struct Stuck(std::sync::Mutex<Receiver<()>>);
+
+impl Method for Stuck {
+    fn deliver(&self, _: &Delivery, _: Duration, _: &Cancel) -> Outcome {
+        let _ = self.0.lock().unwrap().recv();
+        Outcome::Permanent("too late".into())
+    }
+}
+
+#[test]
+fn what_does_not_end_is_left_to_the_successor() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
+    spool.commit(&[row(1)]);
+    let (gate, closed) = channel();
+    let mut dispatch = dispatch(&spool, Arc::new(Stuck(closed.into())));
+    dispatch.lanes[0].begin(spool.claim("null", 9, 9).unwrap());
+    dispatch.stop = Some(Stop {
+        kill_at: Instant::now() - KILL_PATIENCE,
+        killed: true,
+    });
+    let mut left = dispatch.run();
+    assert_eq!(left, [Settlement::Release(1)]);
+    spool.settle(&mut left).unwrap();
+    assert_eq!(spool.claim("null", 9, 9).unwrap()[0].kept, row(1));
+    drop(gate);
 }

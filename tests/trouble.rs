@@ -261,6 +261,32 @@ fn a_full_disk_stops_neither_intake_nor_delivery() {
 
 #[test]
 #[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn what_is_in_memory_is_not_handed_over_and_not_lost_in_silence() {
+    let mut n = Setup::new().spool_size(1 << 20).start();
+    n.external.set("delay", 600.0);
+    n.fence_log();
+    fill(&n.spool());
+    for i in 0..50 {
+        let note = note("external").class("N").user(i.to_string());
+        n.send(&note.message("m".repeat(5000)).bytes());
+    }
+    n.fence_log();
+    n.log.wait("the trouble", |r| r.has(FULL));
+    n.signal(Signal::HUP);
+    n.log.wait("no hand-over", |r| {
+        r.severity() == 3 && r.has("SIGHUP: the disk refuses, and what is owed in memory")
+    });
+    n.send(&numbered(50));
+    n.fence_log();
+    n.signal(Signal::TERM);
+    assert!(n.wait_exit().success());
+    n.log.wait("what is lost", |r| {
+        r.severity() == 3 && r.has("deliveries in memory are lost with this process")
+    });
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
 fn what_is_in_memory_moves_to_the_disk_when_it_can() {
     let mut n = Setup::new().spool_size(16 << 20).start();
     n.external.set("delay", 600.0);

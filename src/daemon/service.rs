@@ -206,6 +206,7 @@ impl Service {
                 }
                 Control::Delivered(left) => self.deliver_again(left)?,
                 Control::Read(Ok(())) if self.phase == Phase::Leaving => {
+                    self.spool.mend_at_last();
                     stats::finish(&self.monitor);
                     return Ok(());
                 }
@@ -216,6 +217,7 @@ impl Service {
                     ));
                 }
                 Control::Read(Err(error)) => {
+                    self.spool.mend_at_last();
                     return Err(Fatal(format!("intake: {error}"), super::exit::OSERR));
                 }
                 Control::Locked(_) => {}
@@ -250,6 +252,9 @@ impl Service {
             return;
         }
         match self.standing {
+            Standing::UnderMaster if self.spool.is_degraded() => error!(
+                "SIGHUP: the disk refuses, and what is owed in memory would be lost; going on with the configuration as it was"
+            ),
             Standing::UnderMaster => self.leave(HAND_OVER_GRACE),
             Standing::Alone => {
                 self.phase = Phase::Reloading;

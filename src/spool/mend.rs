@@ -3,7 +3,7 @@
 use super::db::Db;
 use super::open::open_disk;
 use super::{RETRY, Spool};
-use log::warn;
+use log::{error, warn};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -39,6 +39,23 @@ impl Spool {
                 self.note(&error);
                 false
             }
+        }
+    }
+
+    /// For a process that ends, when nothing comes in any more: mends at once, or says what is lost with it.
+    pub fn mend_at_last(&self) {
+        if let Some(refusal) = &mut self.memory().refuses {
+            refusal.retry = Instant::now();
+        }
+        if self.mend() {
+            return;
+        }
+        match self.memory().db.count() {
+            Ok(0) => {}
+            lost => error!(
+                "spool: the disk refuses to the end: {} deliveries in memory are lost with this process",
+                lost.unwrap_or_default()
+            ),
         }
     }
 

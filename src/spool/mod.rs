@@ -260,8 +260,11 @@ impl Spool {
             false => None,
         };
         let on_disk = self.disk.later().next_due(method);
-        let on_disk = on_disk.inspect_err(|error| self.note(error))?;
-        Ok(in_memory.into_iter().chain(on_disk).min())
+        match on_disk.inspect_err(|error| self.note(error)) {
+            Ok(on_disk) => Ok(in_memory.into_iter().chain(on_disk).min()),
+            // What is in memory does not wait for a disk that cannot even be read.
+            Err(error) => in_memory.map_or(Err(error), |due| Ok(Some(due))),
+        }
     }
 
     /// Makes rows of `method` that are due after `horizon` due at `now`: no wait is that long, so the clock
@@ -270,11 +273,18 @@ impl Spool {
     /// # Errors
     /// When the disk refuses.
     pub fn pull_in(&self, method: &str, horizon: Micros, now: Micros) -> rusqlite::Result<usize> {
-        let in_memory = match self.is_degraded() {
+        let mut count = match self.is_degraded() {
             true => self.memory().db.pull_in(method, horizon, now)?,
             false => 0,
         };
-        Ok(in_memory + self.disk.later().pull_in(method, horizon, now)?)
+        loop {
+            // The intake goes before each batch.
+            let some = self.disk.later().pull_in(method, horizon, now)?;
+            count += some;
+            if some == 0 {
+                return Ok(count);
+            }
+        }
     }
 
     /// Removes rows that failed before `before`.
@@ -282,14 +292,20 @@ impl Spool {
     /// # Errors
     /// When the disk refuses.
     pub fn purge_failed(&self, before: Micros) -> rusqlite::Result<usize> {
-        let disk = self.disk.later();
-        let (count, files) = disk.purge_failed(before)?;
-        self.room.removed(count);
-        drop(disk);
-        for name in files {
-            files::remove(&self.folder, &name);
+        let mut all = 0;
+        loop {
+            let disk = self.disk.later(); // the intake goes before each batch
+            let (count, files) = disk.purge_failed(before)?;
+            self.room.removed(count);
+            drop(disk);
+            for name in files {
+                files::remove(&self.folder, &name);
+            }
+            if count == 0 {
+                return Ok(all);
+            }
+            all += count;
         }
-        Ok(count)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -3,7 +3,7 @@
 //! A kept message may be named by several rows, so a row that goes gives its name back only when no other
 //! needs it; the caller removes the file after the commit.
 
-use super::{Db, Settlement, names_file};
+use super::{BATCH, Db, Settlement, names_file};
 use crate::spool::Micros;
 use rusqlite::{Transaction, params};
 
@@ -23,7 +23,7 @@ impl Db {
         Ok(files)
     }
 
-    /// Removes rows that failed before `before`: how many, and the kept messages that no row needs any more.
+    /// Removes a batch of rows that failed before `before`: how many, and the kept messages that no row needs any more.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -33,9 +33,12 @@ impl Db {
         let mut count = 0;
         {
             let mut purge = transaction.prepare_cached(
-                "DELETE FROM delivery WHERE state = 'failed' AND due < ?1 RETURNING file",
+                "DELETE FROM delivery WHERE id IN (
+                     SELECT id FROM delivery INDEXED BY delivery_failed
+                     WHERE state = 'failed' AND due < ?1 LIMIT ?2)
+                 RETURNING file",
             )?;
-            let mut rows = purge.query([before])?;
+            let mut rows = purge.query(params![before, BATCH])?;
             while let Some(row) = rows.next()? {
                 count += 1;
                 files.extend(row.get::<_, Option<String>>(0)?);
@@ -99,4 +102,38 @@ fn settle_one(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::spool::{NewRow, Settlement, Spool};
+
+    #[test]
+    fn all_batches_are_gone_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&dir.path().join("s")).unwrap();
+        let row = |id| NewRow {
+            id,
+            method: "a".into(),
+            received: id,
+            uid: None,
+            file: None,
+            notification: vec![1],
+        };
+        spool.commit(&(1001..=1600).map(row).collect::<Vec<_>>());
+        assert_eq!(spool.pull_in("a", 1000, 5).unwrap(), 600);
+        assert_eq!(spool.next_due("a").unwrap(), Some(5));
+        let claimed = spool.claim("a", 5, 1000).unwrap();
+        assert_eq!(claimed.len(), 600);
+        let fail = |id| Settlement::Fail {
+            id,
+            at: 9,
+            error: "no".into(),
+        };
+        spool
+            .settle(&mut (1001..=1600).map(fail).collect())
+            .unwrap();
+        assert_eq!(spool.purge_failed(10).unwrap(), 600);
+    }
 }

@@ -81,7 +81,11 @@ impl Housekeeper {
             return Ok(());
         }
         file.sync_data()?;
-        self.synced = state;
+        // File times are those of the last tick: what is written in the same one from now on would not be noticed.
+        let old = state
+            .1
+            .is_none_or(|time| time.elapsed().map_or(true, |age| age >= EVERY));
+        self.synced = if old { state } else { (0, None) };
         let connection = self.connection(spool)?;
         // Asked of SQLite, as the file keeps its length when the log begins anew.
         let log = db::checkpoint(connection, Checkpoint::Noop).map_err(io::Error::other)?;

@@ -253,6 +253,7 @@ impl Dispatch {
                 wait = wait.min(rest); // nothing new for it
                 continue;
             }
+            self.beat.now(); // each look may wait for who has the file locked, as sqlite3 by hand
             self.wants.raise(place);
             match begin_lane(&self.spool, lane, now) {
                 Ok(next) => {

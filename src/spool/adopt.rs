@@ -7,6 +7,7 @@ use super::db::Db;
 use super::{Row, Spool, files, id_text};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// Rows in one transaction.
 const BATCH: usize = 64;
@@ -47,6 +48,8 @@ impl Spool {
             if self.disk.later().has(row.kept.id)? {
                 row.kept.id = self.new_id(row.kept.received);
             }
+            // Its time may be to come, by a clock that was wrong: no new row may get the same number then.
+            self.last_id.fetch_max(row.kept.id, Ordering::Relaxed);
             row.kept.file = row.kept.file.take().and_then(|name| {
                 let new = id_text(row.kept.id);
                 let there = files::path(folder, &name);

@@ -28,11 +28,14 @@ impl Spool {
     /// Keeps `rows`. When the spool is full and senders shall wait, waits until there is room or `give_up` says so, and
     /// then keeps them all the same.
     pub fn commit_waiting(&self, rows: &[NewRow], give_up: &dyn Fn() -> bool) -> Kept {
-        if !self.room.limits().block {
-            return self.commit(rows);
-        }
         let mut said = None;
-        while !rows.is_empty() && self.is_full() && !give_up() {
+        loop {
+            if !self.room.limits().block {
+                return self.commit(rows); // or no longer, since other limits were put in force
+            }
+            if rows.is_empty() || !self.is_full() || give_up() {
+                break;
+            }
             if said.is_none_or(|said: Instant| said.elapsed() >= SAY_EVERY) {
                 error!("spool: the spool is full: senders wait until there is room");
                 said = Some(Instant::now());
@@ -265,5 +268,15 @@ mod tests {
             "over the limit"
         );
         assert_eq!(spool.claim("a", now(), 9).unwrap().len(), 2);
+        let told_to_drop = || {
+            let block = false;
+            spool.set_limits(Limits {
+                block,
+                ..spool.limits()
+            });
+            false
+        };
+        let third = spool.commit_waiting(&[row(&spool)], &told_to_drop);
+        assert_eq!(third, Kept::Dropped, "other limits count at once");
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! SQLite goes on with the file that it has open, whatever becomes of its name: every commit succeeds, and all of it
 //! is lost when the process ends. So the housekeeper looks, five times a second, whether the file at the spool's path is
-//! still the one that we opened, and those that SQLite has beside it. When it is not, all rows are written to a new file there, through the connection
-//! that still has them, and we go on with that one.
+//! still the one that we opened, and those that SQLite has beside it as well. When not, all rows are written to a new
+//! file there, through the connection that still has them, and we go on with that one.
 //!
 //! What somebody has put in its place is kept aside and not read: it may be a copy of ours, and would be
 //! delivered twice. Nobody can commit while the new file is written: about a second for 500,000 rows.

@@ -82,14 +82,10 @@ mod tests {
     use crate::spool::{Kept, NewRow, Settlement, now};
 
     fn row(spool: &Spool, file: Option<&str>) -> NewRow {
-        let received = now();
         NewRow {
-            id: spool.new_id(received),
-            method: "a".into(),
-            received,
             uid: Some(5),
             file: file.map(str::to_owned),
-            notification: b"n".to_vec(),
+            ..spool.example()
         }
     }
 

@@ -294,12 +294,10 @@ mod tests {
 
     fn row(id: i64, method: &str) -> NewRow {
         NewRow {
-            id,
             method: method.into(),
-            received: id,
             uid: Some(7),
-            file: None,
             notification: vec![0, 255, id as u8],
+            ..NewRow::example(id)
         }
     }
 

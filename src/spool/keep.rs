@@ -132,18 +132,6 @@ mod tests {
         (dir, Arc::new(spool))
     }
 
-    fn row(spool: &Spool) -> NewRow {
-        let received = now();
-        NewRow {
-            id: spool.new_id(received),
-            method: "a".into(),
-            received,
-            uid: None,
-            file: None,
-            notification: vec![b'x'; 300],
-        }
-    }
-
     #[test]
     fn commits_wait_for_the_platter_when_told_to() {
         for sync_each in [false, true] {
@@ -162,16 +150,16 @@ mod tests {
             rows: 2,
             ..Limits::default()
         });
-        let first = row(&spool);
+        let first = spool.example();
         assert_eq!(spool.commit(std::slice::from_ref(&first)), Kept::Disk);
-        assert_eq!(spool.commit(&[row(&spool)]), Kept::Disk);
-        assert_eq!(spool.commit(&[row(&spool)]), Kept::Dropped);
+        assert_eq!(spool.commit(&[spool.example()]), Kept::Disk);
+        assert_eq!(spool.commit(&[spool.example()]), Kept::Dropped);
         assert_eq!(spool.dropped(), 1);
         spool.settle(&mut vec![Settlement::Done(first.id)]).unwrap();
-        assert_eq!(spool.commit(&[row(&spool)]), Kept::Disk);
-        assert_eq!(spool.commit(&[row(&spool)]), Kept::Dropped);
+        assert_eq!(spool.commit(&[spool.example()]), Kept::Disk);
+        assert_eq!(spool.commit(&[spool.example()]), Kept::Dropped);
         spool.set_limits(Limits::default());
-        assert_eq!(spool.commit(&[row(&spool)]), Kept::Disk);
+        assert_eq!(spool.commit(&[spool.example()]), Kept::Disk);
     }
 
     #[test]
@@ -180,7 +168,7 @@ mod tests {
             bytes: 64 << 10,
             ..Limits::default()
         });
-        let kept = |_: &u32| spool.commit(&[row(&spool)]) == Kept::Disk;
+        let kept = |_: &u32| spool.commit(&[spool.example()]) == Kept::Disk;
         let count = (0..10_000).take_while(kept).count();
         assert!(
             (100..1000).contains(&count),
@@ -197,7 +185,7 @@ mod tests {
         };
         let (dir, before) = spool(Limits::default());
         assert_eq!(
-            before.commit(&[row(&before), row(&before), row(&before)]),
+            before.commit(&[before.example(), before.example(), before.example()]),
             Kept::Disk
         );
         drop(before);
@@ -235,18 +223,18 @@ mod tests {
             block: true,
             ..Limits::default()
         });
-        let first = row(&spool);
+        let first = spool.example();
         assert_eq!(
             spool.commit_waiting(std::slice::from_ref(&first), &|| false),
             Kept::Disk
         );
         assert_eq!(
-            spool.commit(&[row(&spool)]),
+            spool.commit(&[spool.example()]),
             Kept::Dropped,
             "who cannot wait is refused"
         );
         let asked = AtomicBool::new(false);
-        let second = row(&spool);
+        let second = spool.example();
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| {
                 let asked = &|| {
@@ -263,7 +251,7 @@ mod tests {
             assert_eq!(waits.join().unwrap(), Kept::Disk);
         });
         assert_eq!(
-            spool.commit_waiting(&[row(&spool)], &|| true),
+            spool.commit_waiting(&[spool.example()], &|| true),
             Kept::Disk,
             "over the limit"
         );
@@ -276,7 +264,7 @@ mod tests {
             });
             false
         };
-        let third = spool.commit_waiting(&[row(&spool)], &told_to_drop);
+        let third = spool.commit_waiting(&[spool.example()], &told_to_drop);
         assert_eq!(third, Kept::Dropped, "other limits count at once");
     }
 }

@@ -114,14 +114,9 @@ mod tests {
         std::fs::create_dir_all(folder.join("spool.db")).unwrap();
         let spool = Spool::open(&folder).unwrap();
         assert!(spool.is_degraded());
-        let id = spool.new_id(now());
         let row = NewRow {
-            id,
-            method: "a".into(),
-            received: id,
-            uid: None,
             file: Some("m".into()),
-            notification: vec![1],
+            ..spool.example()
         };
         std::fs::write(files::path(&folder, "m"), "message").unwrap();
         assert_eq!(spool.commit(std::slice::from_ref(&row)), Kept::Memory);
@@ -136,32 +131,24 @@ mod tests {
     fn the_intake_does_not_wait_with_the_mending() {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(&dir.path().join("s")).unwrap();
-        let row = |id| NewRow {
-            id,
-            method: "a".into(),
-            received: id,
-            uid: None,
-            file: None,
-            notification: vec![1],
-        };
         spool.disk.first().refuse_writes(true);
-        assert_eq!(spool.commit(&[row(1)]), Kept::Memory);
+        assert_eq!(spool.commit(&[spool.example()]), Kept::Memory);
         spool.disk.first().refuse_writes(false);
         let other = rusqlite::Connection::open(spool.folder().join("spool.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         std::thread::scope(|scope| {
             let mending = scope.spawn(|| mended(&spool));
-            let mut id = 2;
+            let mut commits = 0;
             // While it is tried, the disk is locked and memory is not.
             while spool.disk.is_free() {
                 assert!(!mending.is_finished());
                 std::thread::yield_now();
             }
-            while !spool.disk.is_free() && id < 1000 {
-                assert_eq!(spool.commit(&[row(id)]), Kept::Memory);
-                id += 1;
+            while !spool.disk.is_free() && commits < 1000 {
+                assert_eq!(spool.commit(&[spool.example()]), Kept::Memory);
+                commits += 1;
             }
-            assert!(id > 500, "the intake waited: {id}");
+            assert!(commits > 500, "the intake waited: {commits}");
             other.execute_batch("ROLLBACK").unwrap();
         });
         assert!(!spool.is_degraded());

@@ -311,23 +311,21 @@ impl Spool {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// For tests: a new delivery.
+    #[cfg(test)]
+    fn example(&self) -> NewRow {
+        let received = now();
+        NewRow {
+            received,
+            ..NewRow::example(self.new_id(received))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn row(spool: &Spool, method: &str) -> NewRow {
-        let received = now();
-        NewRow {
-            id: spool.new_id(received),
-            method: method.into(),
-            received,
-            uid: None,
-            file: None,
-            notification: vec![b'x'; 300],
-        }
-    }
 
     #[test]
     fn ids_are_unique_and_grow_whatever_the_clock_does() {
@@ -343,7 +341,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("s");
         let spool = Spool::open(&folder).unwrap();
-        let rows = [row(&spool, "a"), row(&spool, "a")];
+        let rows = [spool.example(), spool.example()];
         assert_eq!(spool.commit(&rows), Kept::Disk);
         assert_eq!(spool.claim("a", now(), 1).unwrap().len(), 1);
         drop(spool);
@@ -361,15 +359,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(&dir.path().join("s")).unwrap();
         let refuse = |on: bool| spool.disk.first().refuse_writes(on);
-        let before = row(&spool, "a");
+        let before = spool.example();
         assert_eq!(spool.commit(std::slice::from_ref(&before)), Kept::Disk);
         refuse(true);
-        let during = row(&spool, "a");
+        let during = spool.example();
         assert_eq!(spool.commit(std::slice::from_ref(&during)), Kept::Memory);
         assert!(spool.next_due("a").unwrap().is_some());
         let claimed = spool.claim("a", now(), 1).unwrap();
         assert_eq!(claimed[0].kept, during, "delivered from memory");
-        let later = row(&spool, "a");
+        let later = spool.example();
         assert_eq!(spool.commit(std::slice::from_ref(&later)), Kept::Memory);
         refuse(false);
         let limit = Instant::now() + Duration::from_secs(30);
@@ -387,7 +385,7 @@ mod tests {
             .map(|r| r.kept)
             .collect();
         assert_eq!(rest, [before, later]);
-        let after = row(&spool, "a");
+        let after = spool.example();
         assert_eq!(spool.commit(&[after]), Kept::Disk);
     }
 
@@ -396,11 +394,11 @@ mod tests {
     fn what_memory_has_settled_is_not_settled_again() {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(&dir.path().join("s")).unwrap();
-        let on_disk = row(&spool, "a");
+        let on_disk = spool.example();
         spool.commit(std::slice::from_ref(&on_disk));
         assert_eq!(spool.claim("a", now(), 1).unwrap().len(), 1);
         spool.disk.first().refuse_writes(true);
-        let in_memory = row(&spool, "a");
+        let in_memory = spool.example();
         assert_eq!(spool.commit(std::slice::from_ref(&in_memory)), Kept::Memory);
         assert_eq!(spool.claim("a", now(), 1).unwrap()[0].kept, in_memory);
         let done = Settlement::Done(on_disk.id);
@@ -422,7 +420,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let parent = dir.path().join("not yet");
         let spool = Spool::open(&parent.join("s")).unwrap();
-        let early = row(&spool, "a");
+        let early = spool.example();
         assert_eq!(spool.commit(std::slice::from_ref(&early)), Kept::Memory);
         std::fs::create_dir(&parent).unwrap();
         let limit = Instant::now() + Duration::from_secs(30);

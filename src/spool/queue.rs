@@ -258,12 +258,8 @@ mod tests {
 
     fn row(id: i64, method: &str) -> NewRow {
         NewRow {
-            id,
             method: method.into(),
-            received: id,
-            uid: None,
-            file: None,
-            notification: vec![1],
+            ..NewRow::example(id)
         }
     }
 

@@ -138,20 +138,8 @@ fn renew(old: &Db, path: &Path, limits: Limits) -> io::Result<Db> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Kept, NewRow, now};
+    use super::super::{Kept, now};
     use super::*;
-
-    fn row(spool: &Spool) -> NewRow {
-        let received = now();
-        NewRow {
-            id: spool.new_id(received),
-            method: "a".into(),
-            received,
-            uid: None,
-            file: None,
-            notification: vec![7; 300],
-        }
-    }
 
     /// A spool with three rows, the first of them active, whose folder then meets with `accident`. All of them must be
     /// there after a restart. How many spool files are aside then.
@@ -160,7 +148,12 @@ mod tests {
         let folder = dir.path().join("s");
         let spool = Spool::open(&folder).unwrap();
         spool.keep_place();
-        let rows = [row(&spool), row(&spool), row(&spool), row(&spool)];
+        let rows = [
+            spool.example(),
+            spool.example(),
+            spool.example(),
+            spool.example(),
+        ];
         assert_eq!(spool.commit(&rows[..2]), Kept::Disk);
         assert_eq!(spool.claim("a", now(), 1).unwrap().len(), 1);
         accident(&folder);
@@ -224,7 +217,7 @@ mod tests {
         let another = |folder: &Path| {
             let other = folder.with_extension("other");
             let spool = Spool::open(&other).unwrap();
-            spool.commit(&[row(&spool)]);
+            spool.commit(&[spool.example()]);
             drop(spool);
             fs::remove_dir_all(folder).unwrap();
             fs::rename(other, folder).unwrap();
@@ -239,7 +232,7 @@ mod tests {
         fs::create_dir(&parent).unwrap();
         let spool = Spool::open(&parent.join("s")).unwrap();
         fs::rename(&parent, dir.path().join("away")).unwrap();
-        let early = row(&spool);
+        let early = spool.example();
         spool.keep_place();
         assert_eq!(spool.commit(std::slice::from_ref(&early)), Kept::Disk);
         fs::create_dir(&parent).unwrap();
@@ -273,18 +266,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("s");
         let spool = Spool::open(&folder).unwrap();
-        let rows: Vec<_> = (0..5000).map(|_| row(&spool)).collect();
+        let rows: Vec<_> = (0..5000).map(|_| spool.example()).collect();
         assert_eq!(spool.commit(&rows), Kept::Disk);
         spool.disk.first().checkpoint().unwrap();
         // What SQLite has in its cache is not read again.
         *spool.disk.first() = Db::open(&folder.join("spool.db")).unwrap();
         damage(&folder);
-        let after = row(&spool);
+        let after = spool.example();
         let kept = spool.commit(std::slice::from_ref(&after));
         assert!(spool.claim("a", now(), 9999).is_err() || kept == Kept::Memory);
         spool.replace_corrupt();
         assert!(asides(&folder) > 0);
-        let another = row(&spool);
+        let another = spool.example();
         assert_ne!(spool.commit(std::slice::from_ref(&another)), Kept::Dropped);
         assert!(!spool.claim("a", now(), 9).unwrap().is_empty());
     }
@@ -294,7 +287,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("s");
         let spool = Spool::open(&folder).unwrap();
-        let rows: Vec<_> = (0..5000).map(|_| row(&spool)).collect();
+        let rows: Vec<_> = (0..5000).map(|_| spool.example()).collect();
         assert_eq!(spool.commit(&rows), Kept::Disk);
         assert!(!spool.claim("a", now(), 9).unwrap().is_empty());
         spool.disk.first().checkpoint().unwrap();
@@ -305,7 +298,7 @@ mod tests {
         let _ = spool.claim("a", now(), 9); // what was missed at the start is found now
         spool.replace_corrupt();
         assert!(asides(&folder) > 0);
-        let after = row(&spool);
+        let after = spool.example();
         assert_eq!(spool.commit(std::slice::from_ref(&after)), Kept::Disk);
         assert_eq!(spool.claim("a", now(), 9).unwrap()[0].kept, after);
     }

@@ -145,14 +145,9 @@ mod tests {
     use std::time::Instant;
 
     fn row(spool: &Spool, length: usize) -> NewRow {
-        let received = now();
         NewRow {
-            id: spool.new_id(received),
-            method: "a".into(),
-            received,
-            uid: None,
-            file: None,
             notification: vec![b'x'; length],
+            ..spool.example()
         }
     }
 

@@ -17,12 +17,9 @@ impl Method for Never {
 
 fn row(id: i64) -> NewRow {
     NewRow {
-        id,
         method: "null".into(),
-        received: id,
-        uid: None,
-        file: None,
         notification: crate::wire::datagram::encode(&Default::default()),
+        ..NewRow::example(id)
     }
 }
 

@@ -71,3 +71,18 @@ impl Settlement {
         }
     }
 }
+
+#[cfg(test)]
+impl NewRow {
+    /// For tests: one of method `a`, received at the time that is its number.
+    pub(crate) fn example(id: i64) -> NewRow {
+        NewRow {
+            id,
+            method: "a".into(),
+            received: id,
+            uid: None,
+            file: None,
+            notification: vec![b'x'; 300],
+        }
+    }
+}

@@ -113,15 +113,7 @@ mod tests {
     fn all_batches_are_gone_through() {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(&dir.path().join("s")).unwrap();
-        let row = |id| NewRow {
-            id,
-            method: "a".into(),
-            received: id,
-            uid: None,
-            file: None,
-            notification: vec![1],
-        };
-        spool.commit(&(1001..=1600).map(row).collect::<Vec<_>>());
+        spool.commit(&(1001..=1600).map(NewRow::example).collect::<Vec<_>>());
         assert_eq!(spool.pull_in("a", 1000, 5).unwrap(), 600);
         assert_eq!(spool.next_due("a").unwrap(), Some(5));
         let claimed = spool.claim("a", 5, 1000).unwrap();

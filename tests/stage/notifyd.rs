@@ -192,7 +192,11 @@ impl Notifyd {
         wait_for("signal handlers", LIMIT, || {
             let text = std::fs::read_to_string(&status).ok()?;
             let caught = text.lines().find_map(|l| l.strip_prefix("SigCgt:"))?;
-            (u64::from_str_radix(caught.trim(), 16).ok()? & (1 << (Signal::HUP.as_raw() - 1)) != 0)
+            let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
+            // They are installed one after the other.
+            [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM]
+                .iter()
+                .all(|signal| caught & (1 << (signal.as_raw() - 1)) != 0)
                 .then_some(())
         });
     }

@@ -7,6 +7,7 @@ mod retry;
 
 use cyrus_notifyd::config::Settings;
 use cyrus_notifyd::method::{self, Context, Delivery, Outcome};
+use cyrus_notifyd::spool::ledger::Ledger;
 use cyrus_notifyd::system::cancel::Cancel;
 use cyrus_notifyd::system::syslog::{Identity, Syslog};
 use cyrus_notifyd::wire::Notification;
@@ -16,6 +17,7 @@ use std::fs::{self, File};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Names the directory of a test that runs inside its namespaces already.
@@ -207,6 +209,7 @@ fn deliver(notification: Notification, cancel: &Cancel) -> Outcome {
     let context = Context {
         settings: &Settings::for_tests(Path::new("/var/lib/cyrus")),
         syslog: &Syslog::open(Path::new("/nonexistent/log"), nobody).unwrap(),
+        ledger: &Arc::new(Ledger::new(Path::new("/nonexistent"))),
     };
     (kind.build)(&context).deliver(&delivery, kind.timeout, cancel)
 }

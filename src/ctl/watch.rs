@@ -131,12 +131,13 @@ struct Filter {
 }
 
 /// What can become of a notification, in the manual's order.
-pub(super) const STATUSES: [&str; 9] = [
+pub(super) const STATUSES: [&str; 10] = [
     "arrived",
     "delivered",
     "deferred",
     "failed",
     "expired",
+    "held",
     "dropped",
     "refused",
     "malformed",

@@ -3,6 +3,7 @@
 use super::instances::Instances;
 use super::monitor::Monitor;
 use super::waker::Waker;
+use crate::config::toml::Config;
 use crate::method::Kind;
 use crate::spool::{Kept, NewRow, Spool, files};
 use crate::system::cancel::Cancel;
@@ -12,6 +13,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub struct Wiring {
     /// The methods, for those that are done at once.
     pub instances: Arc<Instances>,
+    /// What notifyd.toml says, for the routes.
+    pub config: Config,
     /// The method for notifications that name none.
     pub default: &'static Kind,
     /// Who delivers the rest.

@@ -313,8 +313,8 @@ impl Dispatch {
         if stopped && matches!(outcome, Outcome::Temporary(_)) {
             return Settlement::Release(id);
         }
-        let (Outcome::Delivered(why) | Outcome::Temporary(why) | Outcome::Permanent(why)) = outcome;
-        let error = why.clone();
+        let why = outcome.why();
+        let error = why.to_owned();
         let verdict = verdict(
             &self.lanes[lane].policy,
             outcome,
@@ -339,6 +339,8 @@ impl Dispatch {
                 warn!("{}", line(row, "expired", why, now));
                 Settlement::Fail { id, at: now, error }
             }
+            // The method says once what it holds and why.
+            Verdict::Hold => Settlement::Hold { id, error },
             Verdict::Again(due) => {
                 let method = &row.kept.method;
                 if let Some(kept_back) =

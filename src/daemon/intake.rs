@@ -4,7 +4,7 @@
 use super::commit::Wired;
 use super::instances::Instances;
 use super::monitor::Monitor;
-use super::route::{Route, route};
+use super::route::route;
 use super::throttle::{Throttle, and_more};
 use crate::method::{Delivery, Kind, METHODS, Outcome};
 use crate::spool::{self, NewRow, Spool, files};
@@ -167,15 +167,20 @@ impl Intake {
 
     fn handle(&mut self, notification: Notification, arrival: Arrival) {
         let wiring = self.wired.get();
-        match route(&notification, wiring.default) {
-            Route::Unknown => self.unknown(&notification, arrival),
-            Route::Method(place) if METHODS[place].immediate => {
-                self.now(&wiring.instances, place, notification, arrival)
+        let route = route(&notification, wiring.default, &wiring.config);
+        if route.unknown {
+            self.unknown(&notification, arrival);
+        }
+        for place in route.places() {
+            if METHODS[place].immediate {
+                continue;
             }
-            Route::Method(place) => {
-                let id = self.owe(&METHODS[place], &notification, arrival);
-                self.monitor.routed(place, Some(id), &notification, arrival);
-            }
+            let id = self.owe(&METHODS[place], &notification, arrival);
+            self.monitor.routed(place, Some(id), &notification, arrival);
+        }
+        // A notification names one method, and what is done at once wants no others.
+        if let Some(place) = route.places().find(|place| METHODS[*place].immediate) {
+            self.now(&wiring.instances, place, notification, arrival);
         }
     }
 
@@ -211,7 +216,7 @@ impl Intake {
                 );
                 self.owe(kind, &delivery.notification, arrival);
             }
-            Outcome::Permanent(why) => {
+            Outcome::Permanent(why) | Outcome::Hold(why) | Outcome::Expired(why) => {
                 self.monitor
                     .ended_at_once(place, false, &delivery.notification, &why);
                 self.warn(

@@ -10,7 +10,7 @@ use super::metrics::scrape::{Now, Scrape};
 use super::retry::Verdict;
 use super::stats;
 use super::watchers::{Line, Watchers};
-use crate::method::METHODS;
+use crate::method::{Late, METHODS};
 use crate::spool::depth::{self, Depths};
 use crate::spool::queue::Queue;
 use crate::spool::{self, Kept, Micros, NewRow, Spool};
@@ -103,6 +103,12 @@ impl Monitor {
             committing: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         })
+    }
+
+    /// Takes how late the mail for each calendar alarm left.
+    pub(super) fn late(&self) -> Late {
+        let histogram = self.metrics.alarm_lateness.clone();
+        Arc::new(move |late| histogram.observe(late.as_secs_f64()))
     }
 
     /// When it began.
@@ -227,6 +233,7 @@ impl Monitor {
             Verdict::Again(_) => ("deferred", &of.deferred),
             Verdict::GiveUp => ("failed", &of.failed),
             Verdict::Expired => ("expired", &of.expired),
+            Verdict::Hold => ("held", &of.held),
         };
         count.inc();
         if *verdict == Verdict::Done {

@@ -39,6 +39,8 @@ pub enum Verdict {
     GiveUp,
     /// Give up: it has failed for too long.
     Expired,
+    /// Put it on hold, for the operator.
+    Hold,
 }
 
 /// Decides about delivery `id`, received at `received`, whose attempt ended with `outcome` at `now`.
@@ -53,6 +55,8 @@ pub fn verdict(
     match outcome {
         Outcome::Delivered(_) => return Verdict::Done,
         Outcome::Permanent(_) => return Verdict::GiveUp,
+        Outcome::Hold(_) => return Verdict::Hold,
+        Outcome::Expired(_) => return Verdict::Expired,
         Outcome::Temporary(_) => {}
     }
     let age = now.saturating_sub(received).max(0);

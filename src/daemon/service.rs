@@ -112,11 +112,17 @@ impl Service {
         thread("spool", move || sync::keep_house(&house))?;
         let monitor = Monitor::start(&spool, syslog)?;
 
-        let instances = Arc::new(Instances::build(&method::Context { settings, syslog }));
+        let instances = Arc::new(Instances::build(&method::Context {
+            settings,
+            syslog,
+            ledger: spool.ledger(),
+            late: &monitor.late(),
+        }));
         let dispatcher =
             start_dispatcher(&spool, &instances, settings, &monitor, Vec::new(), &sender)?;
         let wired = Wired::new(Wiring {
             instances,
+            config: settings.own.config.clone(),
             default,
             waker: dispatcher.waker(),
             allowed: own::allowed(settings),
@@ -304,6 +310,8 @@ impl Service {
         let context = method::Context {
             settings: &settings,
             syslog: &self.syslog,
+            ledger: self.spool.ledger(),
+            late: &self.monitor.late(),
         };
         let instances = Arc::new(Instances::build(&context));
         self.dispatcher = start_dispatcher(
@@ -316,6 +324,7 @@ impl Service {
         )?;
         let wiring = Wiring {
             instances,
+            config: settings.own.config.clone(),
             default: self.default,
             waker: self.dispatcher.waker(),
             allowed: own::allowed(&settings),

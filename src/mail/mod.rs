@@ -2,8 +2,10 @@
 //!
 //! Lines end in LF, as `sendmail(8)` wants them on its standard input; what sends by SMTP makes CRLF of them.
 
+pub mod address;
 pub mod body;
 pub mod header;
+pub mod template;
 
 use header::Header;
 

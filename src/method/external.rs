@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     about: "runs the program notify_external",
     immediate: false,
     wants_message: true,
+    wants: super::NAMED,
     // Old scripts count on being run one after the other.
     permits: 1,
     timeout: Duration::from_secs(60),

@@ -17,6 +17,7 @@ pub(super) const KIND: Kind = Kind {
     about: "writes a syslog record",
     immediate: true,
     wants_message: false,
+    wants: super::NAMED,
     permits: 1,
     timeout: Duration::from_secs(5),
     build: |context| {

@@ -1,229 +1,244 @@
-//! `mailto`: sends a mail through `sendmail` (Cyrus' `notifyd/notify_mailto.c`).
+//! `mailto`: sends mail (Cyrus' `notifyd/notify_mailto.c`, and far beyond it).
 //!
-//! `sendmail -i -f <> -- ADDRESS`, where the address is the first option, as it came; without options
-//! there is nothing to do. Stock's header fields with stock's values, and what the standards ask for
-//! besides: Auto-Submitted with the owner (RFC 5436 section 2.7), MIME that is true, no line end
-//! from a field into the header. Message-ID and Date belong to the delivery, not to the attempt,
-//! so that a repeat can be recognised.
+//! ```text
+//!   occasion   what the notification is about                 occasion.rs
+//!   compose    -> mails, the same at each attempt (pure)       sieve.rs alarm.rs quota.rs imip.rs newmail.rs signin.rs
+//!   admit      nobody twice, nobody more than his share        guard.rs
+//!   submit     by sendmail or SMTP, as imapd.conf says         transport.rs sendmail.rs smtp.rs
+//!   settle     what became of it, for each recipient           guard.rs
+//! ```
 
-use super::{Delivery, Kind, Method, Outcome, program};
-use crate::config::Settings;
-use crate::mail::Message;
-use crate::mail::header::{Header, quoted_string};
+mod alarm;
+mod guard;
+mod imip;
+mod mail;
+mod newmail;
+mod occasion;
+mod office;
+pub mod owner;
+mod quota;
+mod sendmail;
+mod sieve;
+mod signin;
+mod smtp;
+mod transport;
+
+use super::{Context, Delivery, Kind, Late, Method, Outcome};
+use crate::mail::address::Address;
+use crate::mail::header::Header;
 use crate::system::cancel::Cancel;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use guard::{Guard, Standing};
+use mail::{Composed, Mail};
+use occasion::{Occasion, occasion, wants};
+use office::Office;
+use std::time::{Duration, Instant, SystemTime};
+use transport::{Answer, Letter, Transport};
 
 pub(super) const KIND: Kind = Kind {
     name: "mailto",
-    about: "sends a mail to the address in the first option",
+    about: "sends mail: for Sieve scripts, calendar alarms, invitations, quotas",
     immediate: false,
-    wants_message: false,
+    wants_message: true,
+    wants,
     permits: 4,
     timeout: Duration::from_secs(300),
-    build: |context| Box::new(Mailto::new(context.settings)),
+    build: |context| Box::new(Mailto::new(context)),
 };
 
-/// What Cyrus calls its Sieve in X-Sieve (`sieve/sieve_interface.h`).
-const SIEVE_VERSION: &[u8] = b"CMU Sieve 3.0";
-/// Cyrus' default for `defaultdomain`: not a domain that anybody has.
-const NO_DOMAIN: &[u8] = b"internal";
-
 struct Mailto {
-    sendmail: PathBuf,
-    postmaster: Vec<u8>,
-    servername: Vec<u8>,
-    /// What makes an address of a user's name.
-    domain: Vec<u8>,
+    office: Office,
+    guard: Guard,
+    transport: Box<dyn Transport>,
+    late: Late,
 }
 
 impl Method for Mailto {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
-        let Some(option) = delivery.notification.options.first() else {
-            return Outcome::Delivered("nobody to tell: the notification has no address".into());
+        let mails = match compose(&self.office, delivery) {
+            Composed::Mails(mails) => mails,
+            Composed::Nothing(why) => return Outcome::Delivered(why),
+            Composed::Wrong(why) => return Outcome::Permanent(why),
         };
-        let address = option.trim_ascii();
-        if address.iter().any(u8::is_ascii_control) {
-            return Outcome::Permanent("the address has a control character in it".into());
+        let end = Instant::now() + limit;
+        let mut tally = Tally::default();
+        for (n, mail) in mails.iter().enumerate() {
+            let limit = end.saturating_duration_since(Instant::now());
+            match self.send(delivery.id, n, mail, limit, cancel) {
+                Ok(results) => results.into_iter().for_each(|(to, end)| tally.add(to, end)),
+                Err(error) => return Outcome::Temporary(format!("ledger: {error}")),
+            }
         }
-        let Some(message) = self.message(delivery, address) else {
-            return Outcome::Permanent("the address is too long for a header field".into());
-        };
-        let mut command = Command::new(&self.sendmail);
-        command
-            .arg0("sendmail")
-            .args(["-i", "-f", "<>", "--"])
-            .arg(OsStr::from_bytes(address));
-        program::run(command, &message.to_bytes(), limit, cancel, judge)
+        let outcome = tally.outcome();
+        match outcome {
+            Outcome::Delivered(_) => self.guard.forget(delivery.id, &mails),
+            Outcome::Temporary(_) => {}
+            _ => self.guard.leave_to_operator(delivery.id, &mails),
+        }
+        outcome
     }
+}
+
+/// How it ended for one recipient.
+enum End {
+    Standing(Standing),
+    Answer(Answer),
+    TooLate(String),
 }
 
 impl Mailto {
-    fn new(settings: &Settings) -> Mailto {
-        let domain = match settings.defaultdomain.as_slice() {
-            b"" | NO_DOMAIN => settings.servername.clone(),
-            domain => domain.to_vec(),
-        };
+    fn new(context: &Context<'_>) -> Mailto {
+        let config = &context.settings.own.config;
         Mailto {
-            sendmail: settings.sendmail.clone(),
-            postmaster: settings.postmaster.clone(),
-            servername: settings.servername.clone(),
-            domain,
+            office: Office::new(context),
+            guard: Guard::new(context.ledger.clone(), &config.mailto),
+            transport: transport::of(context.settings),
+            late: context.late.clone(),
         }
     }
 
-    /// The mail, or `None` when a field of it does not fit a line.
-    fn message(&self, delivery: &Delivery, address: &[u8]) -> Option<Message> {
-        let n = &delivery.notification;
-        let since = delivery
-            .received
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        let unique = format!("<cmu-sieve-{}-{since}-0@", delivery.id);
-        let id = [unique.as_bytes(), &self.servername, b">"].concat();
-        let from = [b"Mail Sieve Subsystem <", self.postmaster.as_slice(), b">"].concat();
-        let subject = [b"[", n.class.as_slice(), b"] New mail notification"].concat();
-        let message = Message::new()
-            .field(Header::structured("Message-ID", &id)?)
-            .field(Header::structured(
-                "Date",
-                date(delivery.received).as_bytes(),
-            )?)
-            .field(Header::structured("X-Sieve", SIEVE_VERSION)?)
-            .field(Header::structured("From", &from)?)
-            .field(Header::structured("To", &[b"<", address, b">"].concat())?)
-            .field(Header::unstructured("Subject", &subject))
-            .field(Header::structured(
-                "Auto-Submitted",
-                &self.auto_submitted(&n.user),
-            )?);
-        Some(message.text(&n.message))
+    /// Sends the mail `n` of delivery `id` to those who shall get it.
+    fn send<'a>(
+        &self,
+        id: i64,
+        n: usize,
+        mail: &'a Mail,
+        limit: Duration,
+        cancel: &Cancel,
+    ) -> rusqlite::Result<Vec<(&'a Address, End)>> {
+        let all = mail.recipients.iter();
+        if mail.until.is_some_and(|until| SystemTime::now() > until) {
+            let why = "too late for it";
+            return Ok(all.map(|to| (to, End::TooLate(why.into()))).collect());
+        }
+        let standings = self.guard.admit(id, n, mail)?;
+        let mut ends = Vec::new();
+        for again in [false, true] {
+            let wanted = if again { Standing::Again } else { Standing::Go };
+            let to: Vec<&Address> = all
+                .clone()
+                .zip(&standings)
+                .filter_map(|(to, standing)| (*standing == wanted).then_some(to))
+                .collect();
+            if to.is_empty() {
+                continue;
+            }
+            let answers = self.submit(mail, &to, again, limit, cancel);
+            let pairs = to.iter().copied().zip(&answers);
+            self.guard.settle(id, n, mail, pairs)?;
+            self.note_lateness(mail, &answers);
+            ends.extend(to.into_iter().zip(answers.into_iter().map(End::Answer)));
+        }
+        let others = all.zip(standings);
+        ends.extend(others.filter_map(|(to, standing)| match standing {
+            Standing::Go | Standing::Again => None,
+            other => Some((to, End::Standing(other))),
+        }));
+        Ok(ends)
     }
 
-    /// RFC 5436 section 2.7.1: who is to blame for this mail.
-    fn auto_submitted(&self, user: &[u8]) -> Vec<u8> {
-        let usable = !user.is_empty() && user.iter().all(u8::is_ascii_graphic);
-        let owner = if usable { user } else { &self.postmaster };
-        let address = match owner.contains(&b'@') {
-            true => owner.to_vec(),
-            false => [owner, b"@", &self.domain].concat(),
+    fn submit(
+        &self,
+        mail: &Mail,
+        to: &[&Address],
+        again: bool,
+        limit: Duration,
+        cancel: &Cancel,
+    ) -> Vec<Answer> {
+        let mut message = mail.message.clone();
+        if again {
+            let note = b"the answer to the first submission was lost: this may be a copy";
+            message = message.field(Header::unstructured("X-Notifyd-Again", note));
+        }
+        let letter = Letter {
+            sender: mail.sender.as_ref(),
+            recipients: to,
+            message: &message.to_bytes(),
         };
-        [
-            b"auto-notified; owner-email=".as_slice(),
-            &quoted_string(&address),
-        ]
-        .concat()
+        self.transport.submit(&letter, limit, cancel)
+    }
+
+    fn note_lateness(&self, mail: &Mail, answers: &[Answer]) {
+        let sent = answers.iter().any(|a| matches!(a, Answer::Sent(_)));
+        if let (true, Some(wanted)) = (sent, mail.wanted) {
+            let late = SystemTime::now().duration_since(wanted);
+            (self.late)(late.unwrap_or_default());
+        }
     }
 }
 
-/// RFC 5322 section 3.3, in local time, as Cyrus' `time_to_rfc5322` writes it.
-fn date(time: SystemTime) -> String {
-    let timestamp = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-    Zoned::new(timestamp, TimeZone::system())
-        .strftime("%a, %d %b %Y %H:%M:%S %z")
-        .to_string()
-}
-
-/// sysexits(3), as Postfix' `sys_exits.c` reads them: what may pass by itself is temporary.
-fn judge(status: ExitStatus) -> fn(String) -> Outcome {
-    const EX_UNAVAILABLE: i32 = 69;
-    const EX_OSERR: i32 = 71;
-    const EX_IOERR: i32 = 74;
-    const EX_TEMPFAIL: i32 = 75;
-    match status.code() {
-        Some(0) => Outcome::Delivered,
-        Some(EX_UNAVAILABLE | EX_OSERR | EX_IOERR | EX_TEMPFAIL) | None => Outcome::Temporary,
-        Some(_) => Outcome::Permanent,
+/// The mails that `delivery` leads to.
+fn compose(office: &Office, delivery: &Delivery) -> Composed {
+    match occasion(&delivery.notification) {
+        Some(Occasion::Sieve) => sieve::compose(office, delivery),
+        Some(Occasion::Alarm) => alarm::compose(office, delivery),
+        Some(Occasion::Quota) => quota::compose(office, delivery),
+        Some(Occasion::Imip) => imip::compose(office, delivery),
+        Some(Occasion::NewMail) => newmail::compose(office, delivery),
+        Some(Occasion::SignIn) => signin::compose(office, delivery),
+        None => Composed::Nothing("nobody to tell: no mail is sent for this event".into()),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::Notification;
-    use std::path::Path;
+/// What became of a delivery, put together from what became of it for each recipient.
+#[derive(Default)]
+struct Tally {
+    sent: Vec<String>,
+    repeats: usize,
+    temporary: Option<String>,
+    held: Option<String>,
+    refused: Vec<String>,
+    late: Option<String>,
+}
 
-    fn mailto() -> Mailto {
-        let mut settings = Settings::for_tests(Path::new("/v"));
-        settings.servername = b"cyr.test".to_vec();
-        Mailto::new(&settings)
-    }
-
-    fn delivery(notification: Notification) -> Delivery {
-        Delivery {
-            id: 1234,
-            received: UNIX_EPOCH + Duration::from_secs(1_795_370_292),
-            notification,
-            message_file: PathBuf::new(),
+impl Tally {
+    fn add(&mut self, to: &Address, end: End) {
+        let named = |why: String| format!("{to}: {why}");
+        match end {
+            End::Answer(Answer::Sent(why)) => self.sent.push(why),
+            End::Standing(Standing::Has) => self.sent.push("sent before".into()),
+            End::Standing(Standing::Repeat) => self.repeats += 1,
+            End::Answer(Answer::Temporary(why) | Answer::Lost(why)) => {
+                self.temporary.get_or_insert(named(why));
+            }
+            End::Standing(Standing::Held(why)) => {
+                self.held.get_or_insert(why);
+            }
+            End::Answer(Answer::Permanent(why)) => self.refused.push(named(why)),
+            End::Standing(Standing::Refused) => self.refused.push(named("refused before".into())),
+            End::Standing(Standing::GivenUp) => self.refused.push(named(
+                "the answer was lost twice: he may have it, and it is not sent again".into(),
+            )),
+            End::TooLate(why) => {
+                self.late.get_or_insert(why);
+            }
+            // Those get an answer.
+            End::Standing(Standing::Go | Standing::Again) => {}
         }
     }
 
-    fn render(notification: Notification, address: &str) -> String {
-        let message = mailto()
-            .message(&delivery(notification), address.as_bytes())
-            .unwrap();
-        String::from_utf8(message.to_bytes()).unwrap()
-    }
-
-    #[test]
-    fn stocks_fields_and_who_is_to_blame() {
-        let notification = Notification {
-            class: b"SIEVE".to_vec(),
-            user: b"alice".to_vec(),
-            message: b"hello\n".to_vec(),
-            ..Notification::default()
+    /// What may still succeed goes before what the operator must decide, and that before what is lost.
+    fn outcome(self) -> Outcome {
+        let sent = self.sent.len();
+        let with_sent = |why: String| match sent {
+            0 => why,
+            sent => format!("{why}; sent to {sent}"),
         };
-        let text = render(notification, "bob@example.org");
-        let (id, rest) = text.split_once('\n').unwrap();
-        assert_eq!(id, "Message-ID: <cmu-sieve-1234-1795370292-0@cyr.test>");
-        let (date, rest) = rest.split_once('\n').unwrap();
-        assert!(date.starts_with("Date: Sun, 22 Nov 2026 "), "{date}");
-        assert_eq!(
-            rest,
-            "X-Sieve: CMU Sieve 3.0\nFrom: Mail Sieve Subsystem <postmaster>\nTo: <bob@example.org>\n\
-             Subject: [SIEVE] New mail notification\nAuto-Submitted: auto-notified; owner-email=\"alice@cyr.test\"\n\
-             \nhello\n\n"
-        );
-    }
-
-    #[test]
-    fn no_field_adds_a_field() {
-        let notification = Notification {
-            class: b"X\r\nBcc: evil@example.org\r\n\r\nbody".to_vec(),
-            user: b"a\nb".to_vec(),
-            message: b"m".to_vec(),
-            ..Notification::default()
-        };
-        let text = render(notification, "bob@example.org");
-        let header = text.split("\n\n").next().unwrap();
-        assert_eq!(
-            header.lines().filter(|line| !line.starts_with(' ')).count(),
-            7,
-            "{header}"
-        );
-        assert!(
-            header.ends_with("Auto-Submitted: auto-notified; owner-email=\"postmaster@cyr.test\"")
-        );
-    }
-
-    #[test]
-    fn only_what_may_pass_is_tried_again() {
-        use std::os::unix::process::ExitStatusExt;
-        let judged = |wait: i32| judge(ExitStatus::from_raw(wait))(String::new());
-        assert_eq!(judged(0), Outcome::Delivered(String::new()));
-        for code in [69, 71, 74, 75] {
-            assert_eq!(judged(code << 8), Outcome::Temporary(String::new()));
+        if let Some(why) = self.temporary {
+            return Outcome::Temporary(with_sent(why));
         }
-        assert_eq!(judged(9), Outcome::Temporary(String::new()), "a signal");
-        for code in [1, 64, 67, 70, 77] {
-            assert_eq!(judged(code << 8), Outcome::Permanent(String::new()));
+        if let Some(why) = self.held {
+            return Outcome::Hold(with_sent(why));
         }
+        if !self.refused.is_empty() {
+            return Outcome::Permanent(with_sent(self.refused.join("; ")));
+        }
+        if let Some(why) = self.late {
+            return Outcome::Expired(with_sent(why));
+        }
+        Outcome::Delivered(match (self.sent.first(), self.repeats) {
+            (None, _) => "the same was sent before".into(),
+            (Some(first), _) if sent == 1 => first.clone(),
+            (Some(first), _) => format!("{first}; {sent} recipients"),
+        })
     }
 }

@@ -5,7 +5,8 @@
 //! the registry below. The man page's list, `notifyd -m NAME` and the checks follow from it.
 
 use crate::config::Settings;
-use crate::config::toml::Known;
+use crate::config::toml::{Config, Known};
+use crate::spool::ledger::Ledger;
 use crate::system::cancel::Cancel;
 use crate::system::syslog::Syslog;
 use crate::wire::Notification;
@@ -37,6 +38,22 @@ pub enum Outcome {
     Temporary(String),
     /// Never; another attempt cannot help.
     Permanent(String),
+    /// Not until the operator says so: it is put on hold.
+    Hold(String),
+    /// It is too late for it.
+    Expired(String),
+}
+
+impl Outcome {
+    /// Why it ended so.
+    pub fn why(&self) -> &str {
+        let (Outcome::Delivered(why)
+        | Outcome::Temporary(why)
+        | Outcome::Permanent(why)
+        | Outcome::Hold(why)
+        | Outcome::Expired(why)) = self;
+        why
+    }
 }
 
 /// Delivers notifications in one way. An implementation reports and nothing else: it
@@ -53,7 +70,14 @@ pub struct Context<'a> {
     pub settings: &'a Settings,
     /// The way to syslogd.
     pub syslog: &'a Arc<Syslog>,
+    /// What methods remember from one delivery to the next.
+    pub ledger: &'a Arc<Ledger>,
+    /// Is told how late the mail for each calendar alarm left.
+    pub late: &'a Late,
 }
+
+/// Is told how late something was.
+pub type Late = Arc<dyn Fn(Duration) + Send + Sync>;
 
 /// A kind of method: what the registry knows before any instance exists.
 pub struct Kind {
@@ -65,6 +89,8 @@ pub struct Kind {
     pub immediate: bool,
     /// True when the staged message shall be kept for it.
     pub wants_message: bool,
+    /// Whether it gets a notification, which names this method or another: see [`NAMED`].
+    pub wants: fn(&Config, &Notification, named: bool) -> bool,
     /// How many deliveries may be under way at once.
     pub permits: usize,
     /// Time limit of one attempt.
@@ -72,6 +98,9 @@ pub struct Kind {
     /// Makes an instance. It never fails: what is missing in the settings is the outcome of each attempt.
     pub build: fn(&Context<'_>) -> Box<dyn Method>,
 }
+
+/// What nearly every method wants: all that names it, and nothing else.
+const NAMED: fn(&Config, &Notification, bool) -> bool = |_, _, named| named;
 
 mod program;
 

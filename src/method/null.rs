@@ -9,6 +9,7 @@ pub(super) const KIND: Kind = Kind {
     about: "does nothing",
     immediate: true,
     wants_message: false,
+    wants: super::NAMED,
     permits: 1,
     timeout: Duration::from_secs(1),
     build: |_| Box::new(Null),

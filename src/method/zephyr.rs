@@ -29,6 +29,7 @@ pub(super) const KIND: Kind = Kind {
     about: "sends a Zephyr notice to the user and to the names in the options",
     immediate: false,
     wants_message: false,
+    wants: super::NAMED,
     permits: 1,
     timeout: Duration::from_secs(10),
     build: |context| {

@@ -16,6 +16,7 @@ pub mod db;
 pub mod depth;
 pub mod files;
 mod keep;
+pub mod ledger;
 mod mend;
 mod open;
 pub mod queue;
@@ -26,13 +27,14 @@ mod time;
 mod turn;
 
 use db::Db;
+use ledger::Ledger;
 use log::error;
 use open::{open_disk, remove_orphans};
 use room::Room;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use turn::Turns;
 
@@ -71,6 +73,7 @@ pub struct Spool {
     room: Room,
     /// Rows dropped for want of room since the start.
     dropped: AtomicU64,
+    ledger: Arc<Ledger>,
 }
 
 struct Memory {
@@ -134,6 +137,7 @@ impl Spool {
             last_id: AtomicI64::new(last),
             room: Room::new(limits),
             dropped: AtomicU64::new(0),
+            ledger: Arc::new(Ledger::new(folder)),
         })
     }
 
@@ -145,6 +149,11 @@ impl Spool {
 
     fn is_left(&self) -> bool {
         self.left.load(Ordering::Relaxed)
+    }
+
+    /// What methods remember from one delivery to the next.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// Where the spool is.

@@ -110,6 +110,8 @@ macro_rules! words {
     };
 }
 
+pub(super) use words;
+
 words! {
     /// When a commit counts.
     Synchronous "normal | full" {

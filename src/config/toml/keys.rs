@@ -6,7 +6,8 @@
 //! What can go wrong: a default that does not fit its form; a test looks at each.
 
 use super::form::{Flag, Form, Level, Limit, Permits, Size, Synchronous, WhenFull};
-use super::place::{Folder, Listen, Mode, Name};
+use super::mail::{Language, Languages, MailWhen, OwnerForm, Percentages, Style, Text};
+use super::place::{Folder, Listen, MaybeFolder, Mode, Name};
 use super::reader::{Reader, Section, default};
 use super::time::{Age, Wait};
 use super::users::Users;
@@ -113,6 +114,75 @@ tables! {
     ["method.zephyr"] Zephyr {
         realm: Name = r#""local-realm""#,
             "The Zephyr realm. A Zephyr that was built with Kerberos has another one.";
+    }
+    /// `[mailto]`: mail of Sieve notifications, and what holds for all mail.
+    ["mailto"] Mailto {
+        style: Style = r#""cyrus""#,
+            "Subject and body of the mail for a Sieve notification: cyrus as Cyrus' own notifyd has them, rfc5436 as the standard wants them.";
+        actions: Flag = "true",
+            "Whether the list of actions stays that Cyrus 3.6 appends to the text of a Sieve notification.";
+        html: Flag = "true",
+            "Whether mails have an HTML part beside their text; those in the style of Cyrus never have one.";
+        from: Text = r#""""#,
+            "The address in From; empty for the postmaster of imapd.conf.";
+        owner: OwnerForm = r#""email""#,
+            "How a mail says on whose behalf it was sent: with email by the address, with token by a word that notifyctl owner resolves.";
+        owner_limit: Limit = "100",
+            "How many mails an hour may be sent on behalf of one user before the rest is held; 0 for no limit.";
+        recipient_limit: Limit = "100",
+            "How many mails an hour may be sent to one address before the rest is held; 0 for no limit.";
+    }
+    /// `[alarm]`: mail for calendar alarms.
+    ["alarm"] Alarm {
+        mail: MailWhen = r#""named""#,
+            "Which calendar alarms become mail: none, those for which Cyrus names mailto, or all.";
+        display: Flag = "false",
+            "Whether alarms that a calendar program shall display become mail too.";
+        late: Age = r#""2h""#,
+            "The age of an alarm at which its mail is given up.";
+    }
+    /// `[quota]`: mail for mailboxes that fill up.
+    ["quota"] Quota {
+        mail: MailWhen = r#""off""#,
+            "Which quota events become mail: none, those for which Cyrus names mailto, or all.";
+        percentages: Percentages = "[80, 90, 100]",
+            "At which percentages of the quota there is a mail.";
+        grace: Age = r#""1d""#,
+            "How long the same percentage of the same quota has no second mail.";
+        to: Text = r#""""#,
+            "Who gets it; {user} stands for the user. Empty for the user.";
+    }
+    /// `[imip]`: mail for changes of appointments.
+    ["imip"] Imip {
+        mail: MailWhen = r#""named""#,
+            "Which of Cyrus' invitations become mail: none, those for which it names mailto, or all.";
+        max_size: Size = r#""1M""#,
+            "How large such a mail may be.";
+    }
+    /// `[newmail]`: a short note about new mail.
+    ["newmail"] NewMail {
+        mail: MailWhen = r#""off""#,
+            "Which notes of new mail become mail: none, those for which Cyrus names mailto, or all.";
+        to: Text = r#""""#,
+            "Who gets it; {user} stands for the user. Empty for nobody.";
+    }
+    /// `[signin]`: a note about a sign-in from a network that is new for the user.
+    ["signin"] SignIn {
+        mail: MailWhen = r#""off""#,
+            "Which sign-ins become mail: none, those for which Cyrus names mailto, or all.";
+        remember: Age = r#""90d""#,
+            "How long a network is known after the last sign-in from it.";
+        to: Text = r#""""#,
+            "Who gets it; {user} stands for the user. Empty for the user.";
+    }
+    /// `[templates]`: the words of mails.
+    ["templates"] Templates {
+        folder: MaybeFolder = r#""""#,
+            "The folder of templates, with a folder for each language; empty for those that are built in.";
+        language: Language = r#""en""#,
+            "The language of who has none of his own.";
+        languages: Languages = "{}",
+            "The languages of users, or of a domain with @ before it.";
     }
     /// `[metrics]`: numbers for Prometheus.
     ["metrics"] Metrics {

@@ -34,6 +34,11 @@ fn settings() -> impl Strategy<Value = String> {
         "[1, 2]",
         "\"debug\"",
         "\"0600\"",
+        "\"always\"",
+        "\"rfc5436\"",
+        "\"de-AT\"",
+        "\"\"",
+        "{ \"a\" = \"de\", b = 1, \"@c\" = \"fr\" }",
     ];
     prop::collection::vec(
         (

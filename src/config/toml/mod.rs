@@ -23,6 +23,7 @@
 mod file;
 mod form;
 pub mod keys;
+mod mail;
 mod place;
 mod reader;
 pub mod show;
@@ -31,8 +32,12 @@ mod users;
 
 pub use file::{DEFAULT_FILE, Own};
 pub use form::{Flag, Level, Limit, Permits, Size, Synchronous, WhenFull};
-pub use keys::{Intake, KEYS, Key, Log, Method, Metrics, Retry, Spool, Zephyr};
-pub use place::{Folder, Listen, Mode, Name};
+pub use keys::{
+    Alarm, Imip, Intake, KEYS, Key, Log, Mailto, Method, Metrics, NewMail, Quota, Retry, SignIn,
+    Spool, Templates, Zephyr,
+};
+pub use mail::{Language, Languages, MailWhen, OwnerForm, Percentages, Style, Text};
+pub use place::{Folder, Listen, MaybeFolder, Mode, Name};
 pub use time::{Age, Wait};
 pub use users::Users;
 
@@ -85,6 +90,20 @@ pub struct Config {
     pub methods: BTreeMap<String, Method>,
     /// `[method.zephyr]`: what only this method has.
     pub zephyr: Zephyr,
+    /// `[mailto]`
+    pub mailto: Mailto,
+    /// `[alarm]`
+    pub alarm: Alarm,
+    /// `[quota]`
+    pub quota: Quota,
+    /// `[imip]`
+    pub imip: Imip,
+    /// `[newmail]`
+    pub newmail: NewMail,
+    /// `[signin]`
+    pub signin: SignIn,
+    /// `[templates]`
+    pub templates: Templates,
     /// `[metrics]`
     pub metrics: Metrics,
     /// `[log]`
@@ -99,7 +118,21 @@ impl Default for Config {
 }
 
 /// The tables at the top, for hints.
-const TABLES: &[&str] = &["spool", "intake", "retry", "method", "metrics", "log"];
+const TABLES: &[&str] = &[
+    "spool",
+    "intake",
+    "retry",
+    "method",
+    "mailto",
+    "alarm",
+    "quota",
+    "imip",
+    "newmail",
+    "signin",
+    "templates",
+    "metrics",
+    "log",
+];
 
 impl Config {
     /// Reads `text`; `methods` are those that there are. All mistakes, in the order of their lines. What has a mistake
@@ -115,6 +148,13 @@ impl Config {
             retry: root.section("retry"),
             methods: BTreeMap::new(),
             zephyr: Zephyr::default(),
+            mailto: root.section("mailto"),
+            alarm: root.section("alarm"),
+            quota: root.section("quota"),
+            imip: root.section("imip"),
+            newmail: root.section("newmail"),
+            signin: root.section("signin"),
+            templates: root.section("templates"),
             metrics: root.section("metrics"),
             log: root.section("log"),
         };

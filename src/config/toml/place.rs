@@ -70,6 +70,26 @@ impl Form for Folder {
     }
 }
 
+/// A [`Folder`], or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaybeFolder(pub Option<Folder>);
+
+impl Form for MaybeFolder {
+    const FORM: &'static str = "path";
+
+    fn read(value: &Spanned<DeValue<'_>>, complain: Complain<'_>) -> Option<Self> {
+        if value.get_ref().as_str() == Some("") {
+            return Some(MaybeFolder(None));
+        }
+        Folder::read(value, complain).map(|folder| MaybeFolder(Some(folder)))
+    }
+
+    fn show(&self) -> Option<String> {
+        let shown = self.0.as_ref().and_then(Form::show);
+        Some(shown.unwrap_or_else(|| quoted("")))
+    }
+}
+
 /// Permission bits, as chmod(1) takes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode(pub u32);

@@ -49,18 +49,14 @@ impl Config {
             }
             table(&format!("method.{}", method.name), rows)
         });
-        [
-            table("spool", self.spool.show()),
-            table("intake", self.intake.show()),
-            table("retry", self.retry.show()),
-        ]
-        .into_iter()
-        .chain(methods)
-        .chain([
-            table("metrics", self.metrics.show()),
-            table("log", self.log.show()),
-        ])
-        .collect()
+        let plain = |(name, rows): (&str, Rows)| table(name, rows);
+        let (first, last) = self.plain();
+        first
+            .into_iter()
+            .map(plain)
+            .chain(methods)
+            .chain(last.into_iter().map(plain))
+            .collect()
     }
 
     /// What holds for a method: its own word, else the common one, else what it brings along.
@@ -80,10 +76,11 @@ impl Config {
     #[must_use]
     pub fn changed(&self) -> String {
         let usual = Config::default();
+        let ((first, last), (usual_first, usual_last)) = (self.plain(), usual.plain());
         let mut out = String::new();
-        add_changed(&mut out, "spool", self.spool.show(), usual.spool.show());
-        add_changed(&mut out, "intake", self.intake.show(), usual.intake.show());
-        add_changed(&mut out, "retry", self.retry.show(), usual.retry.show());
+        for ((table, rows), (_, usual)) in first.into_iter().zip(usual_first) {
+            add_changed(&mut out, table, rows, usual);
+        }
         for (name, method) in &self.methods {
             let [mut rows, mut unset] = [method.show(), Method::default().show()];
             if name == "zephyr" {
@@ -92,14 +89,31 @@ impl Config {
             }
             add_changed(&mut out, &format!("method.{name}"), rows, unset);
         }
-        add_changed(
-            &mut out,
-            "metrics",
-            self.metrics.show(),
-            usual.metrics.show(),
-        );
-        add_changed(&mut out, "log", self.log.show(), usual.log.show());
+        for ((table, rows), (_, usual)) in last.into_iter().zip(usual_last) {
+            add_changed(&mut out, table, rows, usual);
+        }
         out
+    }
+
+    /// The tables that stand once, in the manual's order: those before the methods' and those after.
+    fn plain(&self) -> (Vec<(&'static str, Rows)>, Vec<(&'static str, Rows)>) {
+        let first = vec![
+            ("spool", self.spool.show()),
+            ("intake", self.intake.show()),
+            ("retry", self.retry.show()),
+        ];
+        let last = vec![
+            ("mailto", self.mailto.show()),
+            ("alarm", self.alarm.show()),
+            ("quota", self.quota.show()),
+            ("imip", self.imip.show()),
+            ("newmail", self.newmail.show()),
+            ("signin", self.signin.show()),
+            ("templates", self.templates.show()),
+            ("metrics", self.metrics.show()),
+            ("log", self.log.show()),
+        ];
+        (first, last)
     }
 }
 

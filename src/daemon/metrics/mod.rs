@@ -28,6 +28,26 @@ const DELAY: [f64; 12] = [
     0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0, 21_600.0, 86_400.0,
 ];
 
+/// The same for how late the mail for a calendar alarm is.
+const LATENESS: [f64; 8] = [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 7200.0];
+
+/// How late mails for calendar alarms are, in seconds.
+#[derive(Clone, Debug)]
+pub struct Lateness(Histogram);
+
+impl Default for Lateness {
+    fn default() -> Lateness {
+        Lateness(Histogram::new(LATENESS))
+    }
+}
+
+impl Lateness {
+    /// Another one.
+    pub fn observe(&self, seconds: f64) {
+        self.0.observe(seconds);
+    }
+}
+
 /// Names and values of a metric's labels.
 pub(super) type Labels = Vec<(&'static str, String)>;
 
@@ -52,6 +72,8 @@ pub struct Metrics {
     pub unread: Peak,
     /// Longest time from then until it was safe.
     pub uncommitted: Peak,
+    /// Time from a calendar alarm to its mail.
+    pub alarm_lateness: Lateness,
     /// For each method, in the order of [`METHODS`].
     methods: Vec<OfMethod>,
 }
@@ -71,6 +93,8 @@ pub struct OfMethod {
     pub failed: Counter,
     /// Deliveries given up after a long time.
     pub expired: Counter,
+    /// Deliveries that the method has put on hold.
+    pub held: Counter,
     /// How long an attempt takes, in seconds.
     pub attempt: Histogram,
     /// How old a delivery is when it is delivered, in seconds.
@@ -109,6 +133,11 @@ impl Metrics {
             "Notifications for a method that does not exist",
             &metrics.unknown_method,
         );
+        registry.register(
+            "notifyd_alarm_lateness_seconds",
+            "Time from a calendar alarm to the end of the submission of its mail",
+            metrics.alarm_lateness.0.clone(),
+        );
         let spooled = Family::<Labels, Counter>::default();
         registry.register(
             "notifyd_spooled",
@@ -146,7 +175,7 @@ impl OfMethod {
         );
         registry.register(
             "notifyd_outcomes",
-            "How attempts ended: delivered, deferred, failed (for good), expired",
+            "How attempts ended: delivered, deferred, failed (for good), expired, held",
             outcomes.clone(),
         );
         registry.register(
@@ -174,6 +203,7 @@ impl OfMethod {
                 deferred: outcome("deferred"),
                 failed: outcome("failed"),
                 expired: outcome("expired"),
+                held: outcome("held"),
                 attempt: attempt.get_or_create_owned(&labels),
                 delay: delay.get_or_create_owned(&labels),
             }

@@ -56,6 +56,13 @@ pub enum Settlement {
         /// Why.
         error: String,
     },
+    /// Put on hold, because of `error`; not counted.
+    Hold {
+        /// Which.
+        id: i64,
+        /// Why.
+        error: String,
+    },
     /// The attempt was cut short by us: due at once, and not counted.
     Release(i64),
 }
@@ -67,6 +74,7 @@ impl Settlement {
             Settlement::Done(id)
             | Settlement::Release(id)
             | Settlement::Defer { id, .. }
+            | Settlement::Hold { id, .. }
             | Settlement::Fail { id, .. } => *id,
         }
     }

@@ -92,6 +92,14 @@ fn settle_one(
                 )?
                 .execute(params![id, at, error])?;
         }
+        Settlement::Hold { id, error } => {
+            transaction
+                .prepare_cached(
+                    "UPDATE delivery SET state = 'hold', attempts = attempts - 1, error = ?2
+                     WHERE id = ?1 AND state = 'active'",
+                )?
+                .execute(params![id, error])?;
+        }
         Settlement::Release(id) => {
             transaction
                 .prepare_cached(

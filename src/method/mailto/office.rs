@@ -1,0 +1,119 @@
+//! What all mails have in common: who they are from, on whose behalf, and how they are told apart.
+
+use super::super::{Context, Delivery};
+use super::owner::Owners;
+use crate::config::toml::{Config, OwnerForm};
+use crate::mail::Message;
+use crate::mail::address::Address;
+use crate::mail::header::{Header, quoted_string};
+use crate::spool::ledger::Ledger;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Cyrus' default for `defaultdomain`: not a domain that anybody has.
+const NO_DOMAIN: &[u8] = b"internal";
+
+/// What composers share.
+pub(super) struct Office {
+    /// notifyd.toml.
+    pub(super) config: Config,
+    /// `postmaster` of imapd.conf, as it stands there.
+    pub(super) postmaster: Vec<u8>,
+    /// `servername` of imapd.conf.
+    pub(super) servername: Vec<u8>,
+    /// The domain of users who have none.
+    pub(super) domain: String,
+    /// What is remembered from one mail to the next.
+    pub(super) ledger: Arc<Ledger>,
+    owners: Owners,
+}
+
+impl Office {
+    pub(super) fn new(context: &Context<'_>) -> Office {
+        let settings = context.settings;
+        let domain = match settings.defaultdomain.as_slice() {
+            b"" | NO_DOMAIN => &settings.servername,
+            domain => domain,
+        };
+        Office {
+            config: settings.own.config.clone(),
+            postmaster: settings.postmaster.clone(),
+            servername: settings.servername.clone(),
+            domain: String::from_utf8_lossy(domain).into_owned(),
+            ledger: context.ledger.clone(),
+            owners: Owners::new(context.ledger.clone()),
+        }
+    }
+
+    /// The address of `user`; none when no address can be made of that name.
+    pub(super) fn user(&self, user: &[u8]) -> Option<Address> {
+        let address = Address::parse(user).ok()?;
+        Some(address.in_domain(&self.domain))
+    }
+
+    /// The address that mails are from: `[mailto] from`, else the postmaster's.
+    pub(super) fn from(&self) -> Option<Address> {
+        let own = self.config.mailto.from.0.as_bytes();
+        let own = Address::parse(own).ok();
+        let address = own.or_else(|| Address::parse(&self.postmaster).ok())?;
+        Some(address.in_domain(&self.domain))
+    }
+
+    /// The Message-ID of the mail `n` that `delivery` leads to: the same at each attempt.
+    pub(super) fn message_id(&self, delivery: &Delivery, n: usize) -> Vec<u8> {
+        let since = delivery.received.duration_since(UNIX_EPOCH);
+        let since = since.unwrap_or_default().as_secs();
+        let start = format!("cmu-sieve-{}-{since}-{n}", delivery.id);
+        let mark = self.owners.mark(&start).unwrap_or_default();
+        let local = format!("<{start}.{mark}@");
+        [local.as_bytes(), &self.servername, b">"].concat()
+    }
+
+    /// Whether a Message-ID is one that we gave.
+    pub(super) fn is_ours(&self, message_id: &str) -> bool {
+        let local = message_id.trim().trim_start_matches('<').split('@').next();
+        local
+            .and_then(|local| local.rsplit_once('.'))
+            .is_some_and(|(start, mark)| {
+                start.starts_with("cmu-sieve-")
+                    && self.owners.mark(start).is_some_and(|ours| ours == mark)
+            })
+    }
+
+    /// A mail with Message-ID and Date.
+    pub(super) fn begin(&self, delivery: &Delivery, n: usize) -> Option<Message> {
+        let id = self.message_id(delivery, n);
+        let date = date(delivery.received);
+        let begun = Message::new()
+            .field(Header::structured("Message-ID", &id)?)
+            .field(Header::structured("Date", date.as_bytes())?);
+        Some(begun)
+    }
+
+    /// The value of Auto-Submitted for a mail that `user` wanted (RFC 5436 section 2.7.1): who is to blame.
+    pub(super) fn auto_notified(&self, user: &[u8]) -> Vec<u8> {
+        if self.config.mailto.owner == OwnerForm::Token
+            && let Some(token) = self.owners.token(user)
+        {
+            return format!("auto-notified; owner-token={token}").into_bytes();
+        }
+        let usable = !user.is_empty() && user.iter().all(u8::is_ascii_graphic);
+        let owner = if usable { user } else { &self.postmaster };
+        let address = match owner.contains(&b'@') {
+            true => owner.to_vec(),
+            false => [owner, b"@", self.domain.as_bytes()].concat(),
+        };
+        let owner = quoted_string(&address);
+        [b"auto-notified; owner-email=".as_slice(), &owner].concat()
+    }
+}
+
+/// RFC 5322 section 3.3, in local time, as Cyrus' `time_to_rfc5322` writes it.
+pub(super) fn date(time: SystemTime) -> String {
+    let timestamp = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    Zoned::new(timestamp, TimeZone::system())
+        .strftime("%a, %d %b %Y %H:%M:%S %z")
+        .to_string()
+}

@@ -5,6 +5,7 @@
 pub mod address;
 pub mod body;
 pub mod header;
+pub mod mime;
 pub mod template;
 
 use header::Header;

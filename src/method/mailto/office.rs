@@ -6,9 +6,11 @@ use crate::config::toml::{Config, OwnerForm};
 use crate::mail::Message;
 use crate::mail::address::Address;
 use crate::mail::header::{Header, quoted_string};
+use crate::mail::template::Templates;
 use crate::spool::ledger::Ledger;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use log::warn;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,6 +29,8 @@ pub(super) struct Office {
     pub(super) domain: String,
     /// What is remembered from one mail to the next.
     pub(super) ledger: Arc<Ledger>,
+    /// The words of mails.
+    pub(super) templates: Templates,
     owners: Owners,
 }
 
@@ -37,12 +41,18 @@ impl Office {
             b"" | NO_DOMAIN => &settings.servername,
             domain => domain,
         };
+        let folder = settings.own.config.templates.folder.0.as_ref();
+        let (templates, wrong) = Templates::open(folder.map(|folder| folder.0.as_path()));
+        for line in wrong {
+            warn!("{line}; the built-in one is used");
+        }
         Office {
             config: settings.own.config.clone(),
             postmaster: settings.postmaster.clone(),
             servername: settings.servername.clone(),
             domain: String::from_utf8_lossy(domain).into_owned(),
             ledger: context.ledger.clone(),
+            templates,
             owners: Owners::new(context.ledger.clone()),
         }
     }
@@ -51,6 +61,19 @@ impl Office {
     pub(super) fn user(&self, user: &[u8]) -> Option<Address> {
         let address = Address::parse(user).ok()?;
         Some(address.in_domain(&self.domain))
+    }
+
+    /// The language of `user`: his own, else his domain's, else the usual one.
+    pub(super) fn language(&self, user: &[u8]) -> &str {
+        let (user, known) = (String::from_utf8_lossy(user), &self.config.templates);
+        let domain = user
+            .rsplit_once('@')
+            .map_or(self.domain.as_str(), |(_, domain)| domain);
+        let languages = &known.languages.0;
+        let found = languages
+            .get(user.as_ref())
+            .or_else(|| languages.get(&format!("@{domain}")));
+        found.unwrap_or(&known.language.0)
     }
 
     /// The address that mails are from: `[mailto] from`, else the postmaster's.

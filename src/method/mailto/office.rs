@@ -42,7 +42,8 @@ impl Office {
             domain => domain,
         };
         let folder = settings.own.config.templates.folder.0.as_ref();
-        let (templates, wrong) = Templates::open(folder.map(|folder| folder.0.as_path()));
+        let folder = folder.map(|folder| folder.with(&settings.configdirectory));
+        let (templates, wrong) = Templates::open(folder.as_deref());
         for line in wrong {
             warn!("{line}; the built-in one is used");
         }

@@ -26,6 +26,7 @@ mod transport;
 use super::{Context, Delivery, Kind, Late, Method, Outcome};
 use crate::mail::address::Address;
 use crate::mail::header::Header;
+use crate::spool;
 use crate::system::cancel::Cancel;
 use guard::{Guard, Standing};
 use mail::{Composed, Mail};
@@ -70,9 +71,10 @@ impl Method for Mailto {
         }
         let outcome = tally.outcome();
         match outcome {
-            Outcome::Delivered(_) => self.guard.forget(delivery.id, &mails),
-            Outcome::Temporary(_) => {}
-            _ => self.guard.leave_to_operator(delivery.id, &mails),
+            Outcome::Delivered(_) | Outcome::Temporary(_) => {}
+            _ => self
+                .guard
+                .leave_to_operator(spool::now(), delivery.id, &mails),
         }
         outcome
     }
@@ -110,7 +112,7 @@ impl Mailto {
             let why = "too late for it";
             return Ok(all.map(|to| (to, End::TooLate(why.into()))).collect());
         }
-        let standings = self.guard.admit(id, n, mail)?;
+        let standings = self.guard.admit(spool::now(), id, n, mail)?;
         let mut ends = Vec::new();
         for again in [false, true] {
             let wanted = if again { Standing::Again } else { Standing::Go };
@@ -124,7 +126,7 @@ impl Mailto {
             }
             let answers = self.submit(mail, &to, again, limit, cancel);
             let pairs = to.iter().copied().zip(&answers);
-            self.guard.settle(id, n, mail, pairs)?;
+            self.guard.settle(spool::now(), id, n, mail, pairs)?;
             self.note_lateness(mail, &answers);
             ends.extend(to.into_iter().zip(answers.into_iter().map(End::Answer)));
         }

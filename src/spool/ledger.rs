@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 const NAME: &str = "ledger.db";
 /// How long a file that refused is left alone.
 const RETRY: Duration = Duration::from_secs(60);
-/// How often what is over is removed.
-const PURGE_EVERY: Duration = Duration::from_secs(600);
+/// How much of what is over each change removes: more than it adds, so that the table stays small, and no change takes long.
+const PURGE: i64 = 16;
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS entry (
         key   BLOB    PRIMARY KEY,
@@ -39,7 +39,6 @@ struct Open {
     connection: Connection,
     /// When to try the file again; `None` when this is the file.
     retry: Option<Instant>,
-    purge_at: Instant,
 }
 
 /// The entries, within one transaction.
@@ -169,7 +168,6 @@ impl Open {
         Ok(Open {
             connection,
             retry,
-            purge_at: Instant::now(),
         })
     }
 
@@ -184,10 +182,11 @@ impl Open {
             now,
         };
         let value = change(&entries)?;
-        if Instant::now() >= self.purge_at {
-            transaction.execute("DELETE FROM entry WHERE until <= ?1", [now])?;
-            self.purge_at = Instant::now() + PURGE_EVERY;
-        }
+        transaction
+            .prepare_cached(
+                "DELETE FROM entry WHERE key IN (SELECT key FROM entry WHERE until <= ?1 LIMIT ?2)",
+            )?
+            .execute([now, PURGE])?;
         transaction.commit()?;
         Ok(value)
     }

@@ -12,8 +12,8 @@ use super::mail::{Mail, Once};
 use super::transport::Answer;
 use crate::config::toml::Mailto;
 use crate::mail::address::Address;
+use crate::spool::Micros;
 use crate::spool::ledger::{Entries, Ledger};
-use crate::spool::{self, Micros};
 use crate::system::syslog::printable;
 use log::warn;
 use std::sync::Arc;
@@ -21,6 +21,9 @@ use std::sync::Arc;
 const HOUR: Micros = 3_600_000_000;
 /// How long the state of a delivery is known: longer than a failed one is kept by default.
 const PROGRESS: Micros = 30 * 24 * HOUR;
+/// The same for who has it. It is known anew at each attempt that others need; and when the daemon dies before the
+/// spool knows that a delivery is done, it comes once more.
+const KNOWN_SENT: Micros = 48 * HOUR;
 
 const ADMITTED: u8 = b'a';
 const TRIED: u8 = b't';
@@ -68,8 +71,14 @@ impl Guard {
     ///
     /// # Errors
     /// When there is neither disk nor memory.
-    pub(super) fn admit(&self, id: i64, n: usize, mail: &Mail) -> rusqlite::Result<Vec<Standing>> {
-        let (standings, told) = self.ledger.change(spool::now(), |entries| {
+    pub(super) fn admit(
+        &self,
+        now: Micros,
+        id: i64,
+        n: usize,
+        mail: &Mail,
+    ) -> rusqlite::Result<Vec<Standing>> {
+        let (standings, told) = self.ledger.change(now, |entries| {
             let mut told = Vec::new();
             let standings: rusqlite::Result<Vec<Standing>> = mail
                 .recipients
@@ -96,7 +105,10 @@ impl Guard {
             .get(&progress)?
             .and_then(|state| state.first().copied());
         let (standing, state) = match known {
-            Some(SENT) => return Ok(Standing::Has),
+            Some(SENT) => {
+                entries.put(&progress, &[SENT], entries.now() + KNOWN_SENT)?;
+                return Ok(Standing::Has);
+            }
             Some(REFUSED) => return Ok(Standing::Refused),
             Some(TRIED_AGAIN) => return Ok(Standing::GivenUp),
             Some(TRIED) => (Standing::Again, TRIED_AGAIN),
@@ -172,14 +184,22 @@ impl Guard {
     /// When there is neither disk nor memory.
     pub(super) fn settle<'a>(
         &self,
+        now: Micros,
         id: i64,
         n: usize,
         mail: &Mail,
         answers: impl Iterator<Item = (&'a Address, &'a Answer)> + Clone,
     ) -> rusqlite::Result<()> {
-        self.ledger.change(spool::now(), |entries| {
+        self.ledger.change(now, |entries| {
             for (to, answer) in answers.clone() {
+                let key = progress_key(id, n, to);
                 let state = match answer {
+                    // Nobody has this one, but perhaps the one before.
+                    Answer::Temporary(_)
+                        if entries.get(&key)?.as_deref() == Some(&[TRIED_AGAIN]) =>
+                    {
+                        TRIED
+                    }
                     Answer::Sent(_) => SENT,
                     Answer::Temporary(_) => ADMITTED,
                     Answer::Permanent(_) => REFUSED,
@@ -188,8 +208,8 @@ impl Guard {
                 if let (REFUSED, Some(once)) = (state, &mail.once) {
                     entries.remove(&once_key(once, to))?;
                 }
-                let until = entries.now() + PROGRESS;
-                entries.put(&progress_key(id, n, to), &[state], until)?;
+                let keep = if state == SENT { KNOWN_SENT } else { PROGRESS };
+                entries.put(&key, &[state], now + keep)?;
             }
             let all_sent = answers.clone().all(|(_, a)| matches!(a, Answer::Sent(_)));
             if all_sent {
@@ -201,32 +221,16 @@ impl Guard {
         })
     }
 
-    /// Delivery `id` is done: nothing needs to be known about it any more.
-    pub(super) fn forget(&self, id: i64, mails: &[Mail]) {
-        self.for_each(id, mails, |entries, key| entries.remove(key));
-    }
-
     /// Delivery `id` is left to the operator. When it comes again he wants it: who got it does not get it, and for the
     /// others nothing that was found counts.
-    pub(super) fn leave_to_operator(&self, id: i64, mails: &[Mail]) {
-        self.for_each(id, mails, |entries, key| {
-            match entries.get(key)?.as_deref() {
-                Some([SENT]) => Ok(()),
-                _ => entries.put(key, &[HELD], entries.now() + PROGRESS),
-            }
-        });
-    }
-
-    fn for_each(
-        &self,
-        id: i64,
-        mails: &[Mail],
-        change: impl Fn(&Entries<'_>, &[u8]) -> rusqlite::Result<()>,
-    ) {
-        let changed = self.ledger.change(spool::now(), |entries| {
+    pub(super) fn leave_to_operator(&self, now: Micros, id: i64, mails: &[Mail]) {
+        let changed = self.ledger.change(now, |entries| {
             for (n, mail) in mails.iter().enumerate() {
                 for to in &mail.recipients {
-                    change(entries, &progress_key(id, n, to))?;
+                    let key = progress_key(id, n, to);
+                    if entries.get(&key)?.as_deref() != Some(&[SENT]) {
+                        entries.put(&key, &[HELD], now + PROGRESS)?;
+                    }
                 }
             }
             Ok(())
@@ -265,3 +269,6 @@ fn progress_key(id: i64, n: usize, to: &Address) -> Vec<u8> {
 fn once_key(once: &Once, to: &Address) -> Vec<u8> {
     [b"O", once.key.as_slice(), b"\0", to.key().as_bytes()].concat()
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ mod completions;
 mod config;
 mod methods;
 pub mod notifytest;
+mod owner;
 mod place;
 mod queue;
 mod select;
@@ -147,6 +148,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--socket PATH] [--method M] [--class C] [--priority P] [--user U] [--mailbox B] [--option O] [--file PATH] TEXT|--stdin",
         summary: "send a notification",
         run: send::run,
+    },
+    Command {
+        name: "owner",
+        arguments: "[--json] TOKEN ...",
+        summary: "the users on whose behalf mails with these owner-tokens were sent",
+        run: owner::run,
     },
     Command {
         name: "methods",

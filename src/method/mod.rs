@@ -114,6 +114,9 @@ macro_rules! registry {
 
 registry! { null log mailto zephyr external }
 
+/// The user whom `owner-token` in a mail of ours stands for.
+pub use mailto::owner::user_of as owner_of;
+
 /// The method of that name, compared without case as Cyrus does (`strcasecmp`).
 pub fn find(name: &[u8]) -> Option<&'static Kind> {
     METHODS

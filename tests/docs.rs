@@ -216,7 +216,13 @@ fn logged(text: &str) -> Vec<String> {
 fn the_manual_shows_every_line_of_the_log() {
     let page = flat(&read("man/notifyd.8"));
     let mut seen = 0;
-    for folder in ["src/daemon", "src/daemon/metrics", "src/spool"] {
+    for folder in [
+        "src/daemon",
+        "src/daemon/metrics",
+        "src/method",
+        "src/method/mailto",
+        "src/spool",
+    ] {
         for name in names_in(folder).iter().filter(|name| name.ends_with(".rs")) {
             for part in logged(&read(&format!("{folder}/{name}")))
                 .iter()

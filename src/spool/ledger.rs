@@ -165,10 +165,7 @@ impl Ledger {
 impl Open {
     fn new(connection: Connection, retry: Option<Instant>) -> rusqlite::Result<Open> {
         connection.execute_batch(SCHEMA)?;
-        Ok(Open {
-            connection,
-            retry,
-        })
+        Ok(Open { connection, retry })
     }
 
     fn change<T>(

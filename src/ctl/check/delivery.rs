@@ -23,6 +23,9 @@ fn trouble(facts: &Facts, path: &Path) -> Option<&'static str> {
 
 pub(super) fn sendmail(facts: &Facts) -> Vec<Finding> {
     let path = &facts.settings.sendmail;
+    if facts.settings.smtp_backend == SmtpBackend::Host {
+        return Vec::new();
+    }
     let Some(trouble) = trouble(facts, path) else {
         return Vec::new();
     };
@@ -39,21 +42,6 @@ pub(super) fn sendmail(facts: &Facts) -> Vec<Finding> {
         finding
             .at(facts.option("sendmail"))
             .advice("Install a mail server, or sendmail: /path/of/its/sendmail"),
-    ]
-}
-
-pub(super) fn smtp(facts: &Facts) -> Vec<Finding> {
-    if facts.settings.smtp_backend == SmtpBackend::Sendmail {
-        return Vec::new();
-    }
-    let what = format!(
-        "smtp_backend: host is for Cyrus' other programs; notifyd sends its mail by {}",
-        facts.settings.sendmail.display()
-    );
-    vec![
-        warning(what)
-            .at(facts.option("smtp_backend"))
-            .advice("Let sendmail name a program that passes mail on."),
     ]
 }
 

@@ -60,8 +60,6 @@ pub(super) fn notifier(facts: &Facts) -> Vec<Finding> {
                 .advice(format!("There are: {}.", method::names())),
             Some("null") => warning(format!("{option}: null takes {what} and does nothing with it; Cyrus makes and sends all of it in vain"))
                 .advice("Name another method, or leave the option out."),
-            Some("mailto") if option != "sievenotifier" => warning(format!("{option}: mailto needs an address, and Cyrus sends none with {what}: no mail is sent"))
-                .advice("external gets all of it; log shows it."),
             Some("external") if facts.settings.notify_external.is_none() => error(format!("{option}: external has no program, so each notification of {what} fails"))
                 .advice("notify_external: /path/of/the/program"),
             _ => continue,

@@ -11,6 +11,7 @@ mod events;
 mod facts;
 mod gather;
 mod machine;
+mod mail;
 mod rules;
 mod service;
 mod socket;

@@ -1,7 +1,7 @@
 //! The rules of `notifyctl check`. A rule is one row here, and one function in the file of its subject.
 
 use super::facts::Facts;
-use super::{Finding, delivery, events, machine, service, socket};
+use super::{Finding, delivery, events, machine, mail, service, socket};
 
 /// One rule.
 pub(super) struct Rule {
@@ -48,7 +48,11 @@ rules! {
     "calendar" events::calendar;
     "applepush" events::applepush;
     "sendmail" delivery::sendmail;
-    "smtp" delivery::smtp;
+    "smtp" mail::smtp;
+    "mail-in-vain" mail::in_vain;
+    "mail-unsent" mail::unsent;
+    "newmail" mail::addressee;
+    "signin" mail::networks;
     "external" delivery::external;
     "user" machine::user;
     "spool-folder" machine::spool_folder;

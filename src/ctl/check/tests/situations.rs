@@ -195,7 +195,15 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
         ),
         (with("mailnotifier: logg"), &["notifier error 4"]),
         (with("event_notifier: null"), &["notifier warning 4"]),
-        (with("mailnotifier: mailto"), &["notifier warning 4"]),
+        (with("mailnotifier: mailto"), &["mail-in-vain warning 4"]),
+        (
+            with("event_notifier: mailto\nevent_groups: message"),
+            &["mail-in-vain warning 4"],
+        ),
+        (
+            with_own("imipnotifier: mailto", "[imip]\nmail = 'off'\n"),
+            &["mail-in-vain warning 4", "size note 4"],
+        ),
         (with("mailnotifier: external"), &["notifier error 4"]),
         (
             facts(
@@ -285,7 +293,36 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
             }),
             &["sendmail warning 0", "sieve note 0"],
         ),
-        (with("smtp_backend: host"), &["smtp warning 4"]),
+        (
+            with("smtp_backend: host\nsmtp_host: mail:587\nsmtp_auth_authname: x"),
+            &["smtp warning 5"],
+        ),
+        (
+            with_own("", "[quota]\nmail = 'always'\n"),
+            &["mail-unsent warning 0"],
+        ),
+        (
+            with_own("event_notifier: log", "[alarm]\nmail = 'always'\n"),
+            &["mail-unsent warning 4"],
+        ),
+        (
+            with_own(
+                "mailnotifier: log",
+                "[newmail]\nmail = 'named'\nto = 'x@example.org'\n",
+            ),
+            &["mail-unsent warning 4"],
+        ),
+        (
+            with_own("mailnotifier: log", "[newmail]\nmail = 'always'\n"),
+            &["newmail warning 0"],
+        ),
+        (
+            with_own(
+                "event_notifier: log\nevent_groups: access",
+                "[signin]\nmail = 'always'\n",
+            ),
+            &["signin warning 0", "access note 5"],
+        ),
         (
             changed(|facts| facts.settings.notify_external = Some("/nonexistent".into())),
             &["external error 0"],

@@ -15,6 +15,7 @@ mod stage;
 mod command_line;
 mod ctl;
 mod daemon;
+mod limits;
 mod signals;
 mod socket;
 mod systemd;

@@ -20,7 +20,7 @@ fn write_with(alone: &Alone, text: &str, changes: &[(&str, &str)]) {
     alone.configure("imapd.conf", &[&named, changes].concat());
 }
 
-fn write(alone: &Alone, text: &str) {
+pub(super) fn write(alone: &Alone, text: &str) {
     write_with(alone, text, &[]);
 }
 

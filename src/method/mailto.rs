@@ -15,12 +15,13 @@ mod mail;
 mod newmail;
 mod occasion;
 mod office;
-pub mod owner;
+pub(super) mod owner;
 mod quota;
 mod sendmail;
 mod sieve;
 mod signin;
 mod smtp;
+mod tally;
 mod transport;
 
 use super::{Context, Delivery, Kind, Late, Method, Outcome};
@@ -33,6 +34,7 @@ use mail::{Composed, Mail};
 use occasion::{Occasion, occasion, wants};
 use office::Office;
 use std::time::{Duration, Instant, SystemTime};
+use tally::{End, Tally};
 use transport::{Answer, Letter, Transport};
 
 pub(super) const KIND: Kind = Kind {
@@ -55,36 +57,12 @@ struct Mailto {
 
 impl Method for Mailto {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
-        let mails = match compose(&self.office, delivery) {
-            Composed::Mails(mails) => mails,
-            Composed::Nothing(why) => return Outcome::Delivered(why),
-            Composed::Wrong(why) => return Outcome::Permanent(why),
-        };
-        let end = Instant::now() + limit;
-        let mut tally = Tally::default();
-        for (n, mail) in mails.iter().enumerate() {
-            let limit = end.saturating_duration_since(Instant::now());
-            match self.send(delivery.id, n, mail, limit, cancel) {
-                Ok(results) => results.into_iter().for_each(|(to, end)| tally.add(to, end)),
-                Err(error) => return Outcome::Temporary(format!("ledger: {error}")),
-            }
+        match compose(&self.office, delivery) {
+            Composed::Mails(mails) => self.send_all(delivery.id, &mails, limit, cancel),
+            Composed::Nothing(why) => Outcome::Delivered(why),
+            Composed::Wrong(why) => Outcome::Permanent(why),
         }
-        let outcome = tally.outcome();
-        match outcome {
-            Outcome::Delivered(_) | Outcome::Temporary(_) => {}
-            _ => self
-                .guard
-                .leave_to_operator(spool::now(), delivery.id, &mails),
-        }
-        outcome
     }
-}
-
-/// How it ended for one recipient.
-enum End {
-    Standing(Standing),
-    Answer(Answer),
-    TooLate(String),
 }
 
 impl Mailto {
@@ -96,6 +74,25 @@ impl Mailto {
             transport: transport::of(context.settings),
             late: context.late.clone(),
         }
+    }
+
+    /// Makes an attempt with all mails of delivery `id`.
+    fn send_all(&self, id: i64, mails: &[Mail], limit: Duration, cancel: &Cancel) -> Outcome {
+        let end = Instant::now() + limit;
+        let mut tally = Tally::default();
+        for (n, mail) in mails.iter().enumerate() {
+            let limit = end.saturating_duration_since(Instant::now());
+            match self.send(id, n, mail, limit, cancel) {
+                Ok(results) => results.into_iter().for_each(|(to, end)| tally.add(to, end)),
+                Err(error) => return Outcome::Temporary(format!("ledger: {error}")),
+            }
+        }
+        let outcome = tally.outcome();
+        match outcome {
+            Outcome::Delivered(_) | Outcome::Temporary(_) => {}
+            _ => self.guard.leave_to_operator(spool::now(), id, mails),
+        }
+        outcome
     }
 
     /// Sends the mail `n` of delivery `id` to those who shall get it.
@@ -181,66 +178,5 @@ fn compose(office: &Office, delivery: &Delivery) -> Composed {
     }
 }
 
-/// What became of a delivery, put together from what became of it for each recipient.
-#[derive(Default)]
-struct Tally {
-    sent: Vec<String>,
-    repeats: usize,
-    temporary: Option<String>,
-    held: Option<String>,
-    refused: Vec<String>,
-    late: Option<String>,
-}
-
-impl Tally {
-    fn add(&mut self, to: &Address, end: End) {
-        let named = |why: String| format!("{to}: {why}");
-        match end {
-            End::Answer(Answer::Sent(why)) => self.sent.push(why),
-            End::Standing(Standing::Has) => self.sent.push("sent before".into()),
-            End::Standing(Standing::Repeat) => self.repeats += 1,
-            End::Answer(Answer::Temporary(why) | Answer::Lost(why)) => {
-                self.temporary.get_or_insert(named(why));
-            }
-            End::Standing(Standing::Held(why)) => {
-                self.held.get_or_insert(why);
-            }
-            End::Answer(Answer::Permanent(why)) => self.refused.push(named(why)),
-            End::Standing(Standing::Refused) => self.refused.push(named("refused before".into())),
-            End::Standing(Standing::GivenUp) => self.refused.push(named(
-                "the answer was lost twice: he may have it, and it is not sent again".into(),
-            )),
-            End::TooLate(why) => {
-                self.late.get_or_insert(why);
-            }
-            // Those get an answer.
-            End::Standing(Standing::Go | Standing::Again) => {}
-        }
-    }
-
-    /// What may still succeed goes before what the operator must decide, and that before what is lost.
-    fn outcome(self) -> Outcome {
-        let sent = self.sent.len();
-        let with_sent = |why: String| match sent {
-            0 => why,
-            sent => format!("{why}; sent to {sent}"),
-        };
-        if let Some(why) = self.temporary {
-            return Outcome::Temporary(with_sent(why));
-        }
-        if let Some(why) = self.held {
-            return Outcome::Hold(with_sent(why));
-        }
-        if !self.refused.is_empty() {
-            return Outcome::Permanent(with_sent(self.refused.join("; ")));
-        }
-        if let Some(why) = self.late {
-            return Outcome::Expired(with_sent(why));
-        }
-        Outcome::Delivered(match (self.sent.first(), self.repeats) {
-            (None, _) => "the same was sent before".into(),
-            (Some(first), _) if sent == 1 => first.clone(),
-            (Some(first), _) => format!("{first}; {sent} recipients"),
-        })
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -93,7 +93,8 @@ pub fn quoted_string(value: &[u8]) -> Vec<u8> {
     out
 }
 
-fn encoded_words(text: &str) -> Vec<Vec<u8>> {
+/// `text` in encoded words.
+pub(super) fn encoded_words(text: &str) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {

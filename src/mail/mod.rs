@@ -4,6 +4,8 @@
 
 pub mod address;
 pub mod body;
+pub mod calendar;
+pub mod encoded;
 pub mod header;
 pub mod mime;
 pub mod template;

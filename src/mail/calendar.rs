@@ -1,0 +1,197 @@
+//! Appointments (iCalendar, RFC 5545): what a mail says of one, read from Cyrus' text and written as an attachment.
+//!
+//! The text is anybody's. What cannot be read is absent, and nothing that is written can end its line.
+
+pub mod read;
+pub mod write;
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use std::borrow::Cow;
+
+/// An appointment. Texts are as people read them, not escaped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Event {
+    /// Its identifier.
+    pub uid: String,
+    /// SUMMARY.
+    pub summary: String,
+    /// DESCRIPTION; may have several lines.
+    pub description: String,
+    /// LOCATION.
+    pub location: String,
+    /// Who invites.
+    pub organizer: Option<Person>,
+    /// Who is invited.
+    pub attendees: Vec<Person>,
+    /// When it begins.
+    pub start: Option<Moment>,
+    /// When it ends; a day is the first one after it (RFC 5545 section 3.6.1).
+    pub end: Option<Moment>,
+    /// Which instance of a repeated appointment it is.
+    pub recurrence: Option<Moment>,
+    /// The name of its time zone when we do not know that one; its times are [`Moment::Local`] then.
+    pub unknown_zone: String,
+}
+
+/// Who takes part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Person {
+    /// CN; may be empty.
+    pub name: String,
+    /// The URI, mostly `mailto:`.
+    pub uri: String,
+    /// PARTSTAT in lower case.
+    pub status: String,
+}
+
+impl Person {
+    /// The URI without `mailto:`.
+    pub fn address(&self) -> &str {
+        without_mailto(&self.uri).unwrap_or(&self.uri)
+    }
+}
+
+/// What is behind `mailto:`, in any case; none when that is not there.
+pub fn without_mailto(uri: &str) -> Option<&str> {
+    const SCHEME: &str = "mailto:";
+    let uri = uri.trim();
+    let (scheme, rest) = uri.split_at_checked(SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(SCHEME).then_some(rest)
+}
+
+/// PARTSTAT as we show it; who has not said anything has it open (RFC 5545 section 3.2.12).
+pub fn status(partstat: &str) -> String {
+    match partstat.trim() {
+        "" => "needs-action".to_owned(),
+        some => some.to_lowercase(),
+    }
+}
+
+/// A point in an appointment's time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Moment {
+    /// A whole day.
+    Date(Date),
+    /// What clocks show, wherever they are, or in a zone that we do not know.
+    Local(DateTime),
+    /// A time in a zone.
+    Zoned(Zoned),
+}
+
+impl Moment {
+    /// Reads DATE or DATE-TIME (RFC 5545 sections 3.3.4, 3.3.5), also with the dashes and colons of RFC 3339. A time
+    /// without `Z` is one in `zone`, where that is known; a time that a zone skips or has twice is the one that
+    /// section 3.3.5 names.
+    pub fn read(text: &str, zone: Option<&TimeZone>) -> Option<Moment> {
+        let plain: String = text.trim().replace(['-', ':'], "");
+        if !plain.is_ascii() {
+            return None;
+        }
+        match plain.len() {
+            8 => Some(Moment::Date(Date::strptime("%Y%m%d", &plain).ok()?)),
+            15 => {
+                let local = DateTime::strptime("%Y%m%dT%H%M%S", &plain).ok()?;
+                Some(match zone {
+                    Some(zone) => Moment::Zoned(zone.to_zoned(local).ok()?),
+                    None => Moment::Local(local),
+                })
+            }
+            16 => {
+                let utc = DateTime::strptime("%Y%m%dT%H%M%SZ", &plain).ok()?;
+                let utc = utc.to_zoned(TimeZone::UTC).ok()?;
+                let zone = zone.cloned().unwrap_or(TimeZone::UTC);
+                Some(Moment::Zoned(utc.with_time_zone(zone)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Its day.
+    pub fn date(&self) -> Date {
+        match self {
+            Moment::Date(date) => *date,
+            Moment::Local(local) => local.date(),
+            Moment::Zoned(zoned) => zoned.date(),
+        }
+    }
+
+    /// What a clock shows.
+    pub fn clock(&self) -> DateTime {
+        match self {
+            Moment::Date(date) => date.at(0, 0, 0, 0),
+            Moment::Local(local) => *local,
+            Moment::Zoned(zoned) => zoned.datetime(),
+        }
+    }
+
+    /// The same time as it is in the zone of `other`.
+    #[must_use]
+    pub fn beside(self, other: &Moment) -> Moment {
+        match (self, other) {
+            (Moment::Zoned(this), Moment::Zoned(other)) => {
+                Moment::Zoned(this.with_time_zone(other.time_zone().clone()))
+            }
+            (this, _) => this,
+        }
+    }
+
+    /// When that is; none where it depends on who asks.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        match self {
+            Moment::Zoned(zoned) => Some(zoned.timestamp()),
+            _ => None,
+        }
+    }
+}
+
+/// The time zone of that name in the system's database. Names that begin with a slash hold another registry's prefix
+/// (RFC 5545 section 3.2.19), which calendar programs put before the usual name.
+pub fn zone(name: &str) -> Option<TimeZone> {
+    let name = name.trim();
+    if name.len() > 200 {
+        return None;
+    }
+    if ["UTC", "Z", "GMT", "Etc/UTC"]
+        .iter()
+        .any(|utc| name.eq_ignore_ascii_case(utc))
+    {
+        return Some(TimeZone::UTC);
+    }
+    let Some(mut rest) = name.strip_prefix('/') else {
+        return TimeZone::get(name).ok();
+    };
+    loop {
+        if let Ok(zone) = TimeZone::get(rest) {
+            return Some(zone);
+        }
+        rest = rest.split_once('/')?.1;
+    }
+}
+
+/// Takes back the escapes of TEXT (RFC 5545 section 3.3.11), once; any other backslash stays.
+pub fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.push_str(before);
+        let (meant, width) = match after.as_bytes().first() {
+            Some(b'n' | b'N') => ('\n', 1),
+            Some(b',') => (',', 1),
+            Some(b';') => (';', 1),
+            Some(b'\\') => ('\\', 1),
+            _ => ('\\', 0),
+        };
+        out.push(meant);
+        rest = &after[width..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests;

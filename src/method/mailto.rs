@@ -9,10 +9,13 @@
 //! ```
 
 mod alarm;
+#[cfg(test)]
+mod desk;
 mod guard;
 mod imip;
 mod mail;
 mod newmail;
+mod notice;
 mod occasion;
 mod office;
 pub(super) mod owner;
@@ -23,6 +26,7 @@ mod signin;
 mod smtp;
 mod tally;
 mod transport;
+mod when;
 
 use super::{Context, Delivery, Kind, Late, Method, Outcome};
 use crate::mail::address::Address;

@@ -6,7 +6,9 @@
 //! What can go wrong: a default that does not fit its form; a test looks at each.
 
 use super::form::{Flag, Form, Level, Limit, Permits, Size, Synchronous, WhenFull};
-use super::mail::{Language, Languages, MailWhen, OwnerForm, Percentages, Style, Text};
+use super::mail::{
+    Language, Languages, MailWhen, OwnerForm, Percentages, Recipients, Style, Text,
+};
 use super::place::{Folder, Listen, MaybeFolder, Mode, Name};
 use super::reader::{Reader, Section, default};
 use super::time::{Age, Wait};
@@ -138,6 +140,8 @@ tables! {
             "Which calendar alarms become mail: none, those for which Cyrus names mailto, or all.";
         display: Flag = "false",
             "Whether alarms that a calendar program shall display become mail too.";
+        recipients: Recipients = r#""any""#,
+            "Which recipients that an alarm names get its mail: any, those in the user's domain, or the user alone.";
         late: Age = r#""2h""#,
             "The age of an alarm at which its mail is given up.";
     }

@@ -20,6 +20,18 @@ words! {
 }
 
 words! {
+    /// Which recipients of calendar alarms get mail.
+    Recipients "any | domain | own" {
+        /// All that the calendar names.
+        "any" Any
+        /// Those in the user's domain.
+        "domain" Domain
+        /// The user alone.
+        "own" Own
+    }
+}
+
+words! {
     /// Whose words a Sieve notification's mail has.
     Style "cyrus | rfc5436" {
         /// Subject and body as Cyrus' own notifyd has them.

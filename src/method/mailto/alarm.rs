@@ -1,9 +1,277 @@
-//! Mail for occasion alarm.
+//! Mail for calendar alarms: event `CalendarAlarm`, which calalarmd sends (`imap/caldav_alarm.c`).
+//!
+//! An alarm whose action is `email` is one mail to each of its recipients (RFC 5545 section 3.6.6), or to the user when
+//! it names nobody. What the event has are the texts of the appointment, not those of the alarm. Times are local ones
+//! in the zone that the event names; those of an appointment without zone Cyrus takes for UTC, and so do we when we ask
+//! how late it is.
 
 use super::super::Delivery;
-use super::mail::Composed;
+use super::mail::{Composed, Mail, Once};
+use super::notice::{self, digest, server};
 use super::office::Office;
+use super::when::{appointment, mailbox, parts_or_null};
+use crate::config::toml::Recipients;
+use crate::event::{Event, Param};
+use crate::mail::address::Address;
+use crate::mail::calendar::{self, Moment, Person, status, unescape, write, zone};
+use crate::mail::mime::Part;
+use jiff::tz::TimeZone;
+use jiff::Timestamp;
+use log::warn;
+use serde_json::{Map, Value, json};
+use std::time::{Duration, SystemTime};
 
-pub(super) fn compose(_office: &Office, _delivery: &Delivery) -> Composed {
-    Composed::Nothing("not built yet".into())
+/// Recipients of one alarm that get mail at most.
+const RECIPIENTS: usize = 100;
+/// Attendees that are read at most.
+const ATTENDEES: usize = 1000;
+/// How long a repeat is known as one.
+const KEEP: Duration = Duration::from_secs(86_400);
+/// What `timezone` says when there is none.
+const FLOATING: &str = "[floating]";
+
+/// The mails that `delivery` leads to.
+pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
+    let event = match Event::parse(&delivery.notification.message) {
+        Ok(event) => event,
+        Err(error) => return Composed::Wrong(error.to_string()),
+    };
+    let action = text(&event, Param::Action).to_lowercase();
+    if action != "email" && !office.config.alarm.display.0 {
+        return Composed::Nothing("an alarm for calendar programs; see [alarm] display".into());
+    }
+    let user = text(&event, Param::UserId);
+    let recipients = recipients(office, &event, user.as_bytes());
+    if recipients.is_empty() {
+        return Composed::Wrong("no address can be made of the user's name".into());
+    }
+    let alarm = Alarm::read(&event, delivery.received);
+    let values = values(office, &event, &alarm);
+    let words = notice::words(office, "alarm", user.as_bytes(), &Value::Object(values));
+    let parts = file(&alarm.appointment, delivery.received);
+    let mails = recipients.into_iter().enumerate().filter_map(|(n, to)| {
+        let to = [to];
+        let message = notice::message(office, delivery, n, &to, &words, &parts)?;
+        Some(Mail {
+            sender: None,
+            recipients: to.into(),
+            message,
+            owner: user.as_bytes().to_vec(),
+            once: Some(once(&event, &user, &action)),
+            until: alarm.due.checked_add(office.config.alarm.late.0),
+            wanted: Some(alarm.due),
+            remember: Vec::new(),
+        })
+    });
+    match mails.collect::<Vec<_>>() {
+        none if none.is_empty() => Composed::Wrong("an address is too long".into()),
+        mails => Composed::Mails(mails),
+    }
 }
+
+fn text(event: &Event<'_>, param: Param) -> String {
+    event.text(param).unwrap_or_default().into_owned()
+}
+
+/// The same alarm again: calalarmd may send it twice when it is started anew.
+fn once(event: &Event<'_>, user: &str, action: &str) -> Once {
+    let of = |param| text(event, param);
+    let alert = Some(of(Param::AlertId)).filter(|id| !id.is_empty());
+    let parts = [
+        "alarm".to_owned(),
+        user.to_owned(),
+        of(Param::Uid),
+        of(Param::RecurrenceId),
+        alert.unwrap_or_else(|| action.to_owned()),
+        of(Param::AlarmTime),
+    ];
+    Once {
+        key: digest(&parts.each_ref().map(|part| part.as_bytes())),
+        keep: KEEP,
+    }
+}
+
+/// Who gets it; nobody twice. Who cannot or shall not is left out with one warning; when nobody is left the user gets it.
+fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
+    let own = office.user(user).filter(|_| !user.is_empty());
+    let mut all: Vec<Address> = Vec::new();
+    let mut left_out = Vec::new();
+    for uri in event.list(Param::AlarmRecipients) {
+        let address = mailbox(&uri)
+            .map(|address| address.in_domain(&office.domain))
+            .and_then(|address| match allowed(office, &address, own.as_ref()) {
+                true => Ok(address),
+                false => Err("is not allowed by [alarm] recipients".into()),
+            });
+        match address {
+            Ok(address) if all.iter().any(|known| known.key() == address.key()) => {}
+            Ok(address) if all.len() < RECIPIENTS => all.push(address),
+            Ok(_) => left_out.push(format!("{uri}: one too many")),
+            Err(why) => left_out.push(format!("{uri}: {why}")),
+        }
+    }
+    if let Some(first) = left_out.first() {
+        let user = String::from_utf8_lossy(user);
+        let uid = text(event, Param::Uid);
+        warn!(
+            "alarm: user {user}: event {uid}: {} left out: {first}",
+            left_out.len()
+        );
+    }
+    match all.is_empty() {
+        true => own.into_iter().collect(),
+        false => all,
+    }
+}
+
+fn allowed(office: &Office, address: &Address, own: Option<&Address>) -> bool {
+    let domain = |address: &Address| address.key().rsplit_once('@').map(|(_, domain)| domain.to_owned());
+    match office.config.alarm.recipients {
+        Recipients::Any => true,
+        Recipients::Domain => own.is_some_and(|own| domain(own) == domain(address)),
+        Recipients::Own => own.is_some_and(|own| own.key() == address.key()),
+    }
+}
+
+/// What the event says.
+struct Alarm {
+    appointment: calendar::Event,
+    /// When it was due, as clocks showed it there.
+    shown: Option<Moment>,
+    /// When that was.
+    due: SystemTime,
+    /// How many seconds late it came here; whole minutes, and 0 for less.
+    late: u64,
+}
+
+impl Alarm {
+    fn read(event: &Event<'_>, received: SystemTime) -> Alarm {
+        let appointment = read(event);
+        let zone = zone(&text(event, Param::Timezone));
+        let shown = Moment::read(&text(event, Param::AlarmTime), zone.as_ref());
+        let due = shown
+            .as_ref()
+            .and_then(|shown| instant(shown, &appointment))
+            .map_or(received, SystemTime::from);
+        let late = received.duration_since(due).unwrap_or_default().as_secs();
+        Alarm {
+            shown: match (shown, &appointment.start) {
+                (Some(shown), Some(start)) => Some(shown.beside(start)),
+                (shown, _) => shown,
+            },
+            appointment,
+            due,
+            late: if late < 60 { 0 } else { (late + 30) / 60 * 60 },
+        }
+    }
+}
+
+/// When that is; none when it is in a zone that we do not know.
+fn instant(moment: &Moment, appointment: &calendar::Event) -> Option<Timestamp> {
+    match moment {
+        Moment::Zoned(zoned) => Some(zoned.timestamp()),
+        Moment::Local(local) if appointment.unknown_zone.is_empty() => {
+            Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        }
+        _ => None,
+    }
+}
+
+fn read(event: &Event<'_>) -> calendar::Event {
+    let of = |param| unescape(&text(event, param)).into_owned();
+    let name = text(event, Param::Timezone);
+    let zone = zone(&name);
+    let moment = |param| Moment::read(&text(event, param), zone.as_ref());
+    let start = moment(Param::Start);
+    let recurrence = moment(Param::RecurrenceId).map(|instance| match &start {
+        // Cyrus writes a day as its midnight.
+        Some(Moment::Date(_)) => Moment::Date(instance.date()),
+        _ => instance,
+    });
+    let floats = name.is_empty() || name == FLOATING || zone.is_some();
+    let unknown = matches!(start, Some(Moment::Local(_))) && !floats;
+    let attendees = attendees(event);
+    calendar::Event {
+        uid: of(Param::Uid),
+        summary: of(Param::Summary),
+        description: of(Param::Description),
+        location: of(Param::Location),
+        organizer: organizer(event, &attendees),
+        attendees,
+        end: moment(Param::End),
+        start,
+        recurrence,
+        unknown_zone: if unknown { name } else { String::new() },
+    }
+}
+
+fn attendees(event: &Event<'_>) -> Vec<Person> {
+    let names = event.list(Param::AttendeeNames);
+    let states = event.list(Param::AttendeeStatus);
+    let uris = event.list(Param::AttendeeEmails).into_iter().take(ATTENDEES);
+    uris.enumerate()
+        .map(|(n, uri)| Person {
+            name: names.get(n).map(|name| name.to_string()).unwrap_or_default(),
+            uri: uri.into_owned(),
+            status: status(states.get(n).map_or("", |status| status)),
+        })
+        .collect()
+}
+
+/// The event has the organizer's address alone; the name may be among the attendees.
+fn organizer(event: &Event<'_>, attendees: &[Person]) -> Option<Person> {
+    let organizer = Person {
+        uri: Some(text(event, Param::Organizer)).filter(|uri| !uri.is_empty())?,
+        ..Person::default()
+    };
+    let same = |other: &&Person| other.address().eq_ignore_ascii_case(organizer.address());
+    let name = attendees.iter().find(same).map(|other| other.name.clone());
+    Some(Person {
+        name: name.unwrap_or_default(),
+        ..organizer
+    })
+}
+
+/// What the template gets.
+fn values(office: &Office, event: &Event<'_>, alarm: &Alarm) -> Map<String, Value> {
+    let mut values = appointment(&alarm.appointment);
+    let name = Some(text(event, Param::CalendarName)).filter(|name| !name.is_empty());
+    let own = json!({
+        "user": text(event, Param::UserId),
+        "calendar": {
+            "name": name.unwrap_or_else(|| text(event, Param::CalendarId)),
+            "color": color(&text(event, Param::CalendarColor)),
+        },
+        "alarm": parts_or_null(alarm.shown.as_ref()),
+        "late": alarm.late,
+        "server": server(office, event.text(Param::ServerFqdn).as_deref()),
+    });
+    if let Value::Object(own) = own {
+        values.extend(own);
+    }
+    values
+}
+
+/// `#RRGGBB`, as HTML wants it; empty for what is no colour.
+fn color(text: &str) -> &str {
+    let digits = text.strip_prefix('#').unwrap_or_default();
+    let good = [6, 8].contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    if good { &text[..7] } else { "" }
+}
+
+/// The appointment as a file; none when it has no time that we can read.
+fn file(appointment: &calendar::Event, received: SystemTime) -> Vec<Part> {
+    let Ok(stamp) = Timestamp::try_from(received) else {
+        return Vec::new();
+    };
+    let written = appointment.start.as_ref().map(|_| write::publish(appointment, stamp));
+    let part = |content: String| Part {
+        content_type: "text/calendar; charset=utf-8; method=PUBLISH; name=event.ics".into(),
+        file: Some("event.ics".into()),
+        content: content.into_bytes(),
+    };
+    written.map(part).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -43,9 +43,9 @@ fn component(event: &Event, stamp: Timestamp) -> icalendar::Event {
         ("RECURRENCE-ID", &event.recurrence),
     ];
     for (name, moment) in moments {
-        moment
-            .iter()
-            .for_each(|moment| drop(out.append_property(time(name, moment))));
+        if let Some(moment) = moment {
+            out.append_property(time(name, moment));
+        }
     }
     let texts = [
         ("SUMMARY", &event.summary),

@@ -15,8 +15,8 @@ use crate::event::{Event, Param};
 use crate::mail::address::Address;
 use crate::mail::calendar::{self, Moment, Person, status, unescape, write, zone};
 use crate::mail::mime::Part;
-use jiff::tz::TimeZone;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use log::warn;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime};
@@ -125,7 +125,12 @@ fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
 }
 
 fn allowed(office: &Office, address: &Address, own: Option<&Address>) -> bool {
-    let domain = |address: &Address| address.key().rsplit_once('@').map(|(_, domain)| domain.to_owned());
+    let domain = |address: &Address| {
+        address
+            .key()
+            .rsplit_once('@')
+            .map(|(_, domain)| domain.to_owned())
+    };
     match office.config.alarm.recipients {
         Recipients::Any => true,
         Recipients::Domain => own.is_some_and(|own| domain(own) == domain(address)),
@@ -208,10 +213,16 @@ fn read(event: &Event<'_>) -> calendar::Event {
 fn attendees(event: &Event<'_>) -> Vec<Person> {
     let names = event.list(Param::AttendeeNames);
     let states = event.list(Param::AttendeeStatus);
-    let uris = event.list(Param::AttendeeEmails).into_iter().take(ATTENDEES);
+    let uris = event
+        .list(Param::AttendeeEmails)
+        .into_iter()
+        .take(ATTENDEES);
     uris.enumerate()
         .map(|(n, uri)| Person {
-            name: names.get(n).map(|name| name.to_string()).unwrap_or_default(),
+            name: names
+                .get(n)
+                .map(|name| name.to_string())
+                .unwrap_or_default(),
             uri: uri.into_owned(),
             status: status(states.get(n).map_or("", |status| status)),
         })
@@ -264,7 +275,10 @@ fn file(appointment: &calendar::Event, received: SystemTime) -> Vec<Part> {
     let Ok(stamp) = Timestamp::try_from(received) else {
         return Vec::new();
     };
-    let written = appointment.start.as_ref().map(|_| write::publish(appointment, stamp));
+    let written = appointment
+        .start
+        .as_ref()
+        .map(|_| write::publish(appointment, stamp));
     let part = |content: String| Part {
         content_type: "text/calendar; charset=utf-8; method=PUBLISH; name=event.ics".into(),
         file: Some("event.ics".into()),

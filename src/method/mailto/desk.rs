@@ -119,7 +119,12 @@ pub(super) fn parts_of(mail: &Mail) -> Vec<(String, Option<String>, String)> {
         let of = part.content_type().unwrap();
         let attribute = of.attribute("method").map(|method| format!("; {method}"));
         (
-            format!("{}/{}{}", of.ctype(), of.subtype().unwrap(), attribute.unwrap_or_default()),
+            format!(
+                "{}/{}{}",
+                of.ctype(),
+                of.subtype().unwrap(),
+                attribute.unwrap_or_default()
+            ),
             part.attachment_name().map(str::to_owned),
             String::from_utf8_lossy(part.contents()).into_owned(),
         )

@@ -31,8 +31,15 @@ pub(super) fn message(
 ) -> Option<Message> {
     let from = format!("<{}>", office.from()?);
     let to: Vec<String> = to.iter().map(|to| format!("<{to}>")).collect();
-    addressed(office, delivery, n, from.as_bytes(), to.join(", ").as_bytes(), words)
-        .map(|message| message.content(words, office.config.mailto.html.0, parts))
+    addressed(
+        office,
+        delivery,
+        n,
+        from.as_bytes(),
+        to.join(", ").as_bytes(),
+        words,
+    )
+    .map(|message| message.content(words, office.config.mailto.html.0, parts))
 }
 
 /// The fields of the mail `n` of `delivery`.
@@ -59,7 +66,12 @@ pub(super) fn addressed(
 /// Which one is wrong.
 pub(super) fn targets(office: &Office, to: &str, user: &[u8]) -> Result<Vec<Address>, String> {
     let mut all: Vec<Address> = Vec::new();
-    for one in to.split(',').map(str::trim).filter(|one| !one.is_empty()).take(TARGETS) {
+    for one in to
+        .split(',')
+        .map(str::trim)
+        .filter(|one| !one.is_empty())
+        .take(TARGETS)
+    {
         let filled = match (one.contains("{user}"), std::str::from_utf8(user)) {
             (false, _) => one.to_owned(),
             (true, Ok(user)) if !user.is_empty() => one.replace("{user}", user),

@@ -1,9 +1,187 @@
-//! Mail for occasion signin.
+//! A note about a sign-in from a network that is new for the user: event `Login` (RFC 5423 section 4.3).
+//!
+//! A network is a /24 of IPv4 or a /64 of IPv6: what a household or a provider's customer has. What is remembered is
+//! that a user was seen, and each network that he was seen in, as digests. The first network of a user is learned
+//! without a note: at the start all of them would be new.
 
 use super::super::Delivery;
-use super::mail::Composed;
+use super::mail::{Composed, Entry, Mail, Once};
+use super::notice::{self, digest, server, targets_or_user, until};
 use super::office::Office;
+use super::when::parts;
+use crate::event::{Event, Param};
+use crate::mail::calendar::Moment;
+use crate::spool;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use log::warn;
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::{Duration, SystemTime};
 
-pub(super) fn compose(_office: &Office, _delivery: &Delivery) -> Composed {
-    Composed::Nothing("not built yet".into())
+/// Before the keys of users and networks in the ledger.
+const KEY: &[u8] = b"S";
+/// A mail client opens several connections at once: all but one of them are repeats.
+const REPEATS: Duration = Duration::from_secs(86_400);
+/// Who signs in without a name.
+const ANONYMOUS: &str = "anonymous";
+
+/// The mail that `delivery` leads to.
+pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
+    let event = match Event::parse(&delivery.notification.message) {
+        Ok(event) => event,
+        Err(error) => return Composed::Wrong(error.to_string()),
+    };
+    let user = event.text(Param::User).unwrap_or_default().into_owned();
+    if user.is_empty() || user == ANONYMOUS {
+        return Composed::Nothing("nobody signed in".into());
+    }
+    let Some(client) = event.text(Param::ClientIp) else {
+        let why =
+            "it does not say from where: event_extra_params of imapd.conf needs clientAddress";
+        return Composed::Nothing(why.into());
+    };
+    let Some(address) = address(&client) else {
+        return Composed::Nothing("it does not say from where: clientIP is no address".into());
+    };
+    if address.is_loopback() {
+        return Composed::Nothing("from this very machine".into());
+    }
+    let keys = keys(&user, address);
+    match look(office, &keys) {
+        Ok(Known::Network) => return Composed::Nothing("the network is known".into()),
+        Ok(Known::Nobody) => {
+            return Composed::Nothing("the user's first network is learned".into());
+        }
+        Ok(Known::User) => {}
+        Err(error) => warn!("ledger: {error}"),
+    }
+    mail(office, delivery, &event, &user, address, keys)
 }
+
+fn mail(
+    office: &Office,
+    delivery: &Delivery,
+    event: &Event<'_>,
+    user: &str,
+    address: IpAddr,
+    keys: Keys,
+) -> Composed {
+    let to = match targets_or_user(office, &office.config.signin.to.0, user.as_bytes()) {
+        Ok(to) => to,
+        Err(why) => return Composed::Nothing(format!("nobody to tell: {why}")),
+    };
+    let values = values(office, delivery, event, user, address);
+    let words = notice::words(office, "signin", user.as_bytes(), &values);
+    let Some(message) = notice::message(office, delivery, 0, &to, &words, &[]) else {
+        return Composed::Wrong("an address is too long".into());
+    };
+    let forgotten = until(SystemTime::now(), office.config.signin.remember.0);
+    let entry = |key: &Vec<u8>| Entry {
+        key: key.clone(),
+        value: Vec::new(),
+        until: forgotten,
+    };
+    Composed::Mails(vec![Mail {
+        sender: None,
+        recipients: to,
+        message,
+        // Whoever signs in, it is not the user who sends.
+        owner: Vec::new(),
+        remember: vec![entry(&keys.user), entry(&keys.network)],
+        once: Some(Once {
+            key: keys.network,
+            keep: REPEATS,
+        }),
+        until: None,
+        wanted: None,
+    }])
+}
+
+/// Where the ledger has what is known.
+struct Keys {
+    user: Vec<u8>,
+    network: Vec<u8>,
+}
+
+fn keys(user: &str, address: IpAddr) -> Keys {
+    let key = |parts: &[&[u8]]| [KEY, &digest(parts)].concat();
+    let network = network(address);
+    Keys {
+        user: key(&[user.as_bytes()]),
+        network: key(&[user.as_bytes(), network.as_bytes()]),
+    }
+}
+
+/// What is known.
+enum Known {
+    /// That the user was seen in this network.
+    Network,
+    /// That he was seen elsewhere.
+    User,
+    /// Nothing until now.
+    Nobody,
+}
+
+/// Looks what is known, and writes down what needs no mail.
+fn look(office: &Office, keys: &Keys) -> rusqlite::Result<Known> {
+    let forgotten = until(SystemTime::now(), office.config.signin.remember.0);
+    office.ledger.change(spool::now(), |entries| {
+        let known = match (entries.get(&keys.network)?, entries.get(&keys.user)?) {
+            (Some(_), _) => Known::Network,
+            (None, Some(_)) => return Ok(Known::User),
+            (None, None) => Known::Nobody,
+        };
+        entries.put(&keys.user, b"", forgotten)?;
+        entries.put(&keys.network, b"", forgotten)?;
+        Ok(known)
+    })
+}
+
+/// Reads an address, in brackets or not, with a zone or not; one of IPv4 in IPv6 is one of IPv4.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
+    let bare = bare.split('%').next().unwrap_or_default();
+    Some(bare.parse::<IpAddr>().ok()?.to_canonical())
+}
+
+/// The network of `address`, as people write it.
+fn network(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => {
+            let network = address.to_bits() & (u32::MAX << 8);
+            format!("{}/24", Ipv4Addr::from_bits(network))
+        }
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & (u128::MAX << 64);
+            format!("{}/64", Ipv6Addr::from_bits(network))
+        }
+    }
+}
+
+/// What the template gets.
+fn values(
+    office: &Office,
+    delivery: &Delivery,
+    event: &Event<'_>,
+    user: &str,
+    address: IpAddr,
+) -> Value {
+    let stated = event.time(Param::Timestamp);
+    let stated = stated.and_then(|time| Timestamp::from_millisecond(time.0).ok());
+    let time = stated.or_else(|| Timestamp::try_from(delivery.received).ok());
+    let time = time
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+        .to_zoned(TimeZone::system());
+    json!({
+        "user": user,
+        "address": address.to_string(),
+        "network": network(address),
+        "service": event.text(Param::Service).unwrap_or_default(),
+        "time": parts(&Moment::Zoned(time)),
+        "server": server(office, event.text(Param::ServerFqdn).as_deref()),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -162,7 +162,11 @@ mod tests {
 
     #[test]
     fn times_in_a_zone_with_summer_time() {
-        let values = appointment(&event("20261126T140500", "20261126T150000", "Europe/Berlin"));
+        let values = appointment(&event(
+            "20261126T140500",
+            "20261126T150000",
+            "Europe/Berlin",
+        ));
         assert_eq!(
             values["start"],
             json!({
@@ -176,7 +180,11 @@ mod tests {
             (&values["same_day"], &values["several_days"]),
             (&json!(true), &json!(false))
         );
-        let values = appointment(&event("20260726T220000", "20260727T010000", "Europe/Berlin"));
+        let values = appointment(&event(
+            "20260726T220000",
+            "20260727T010000",
+            "Europe/Berlin",
+        ));
         assert_eq!(values["abbreviation"], "CEST");
         assert_eq!(values["start"]["offset"], "+02:00");
         assert_eq!(values["several_days"], true);
@@ -185,19 +193,37 @@ mod tests {
     #[test]
     fn days_end_with_their_last_one() {
         let one = appointment(&event("20261123", "20261124", ""));
-        assert_eq!((&one["all_day"], &one["floating"]), (&json!(true), &json!(false)));
-        assert_eq!((&one["end"]["date"], &one["same_day"]), (&json!("2026-11-23"), &json!(true)));
-        assert_eq!((&one["zone"], &one["start"]["offset"]), (&json!(""), &json!("")));
+        assert_eq!(
+            (&one["all_day"], &one["floating"]),
+            (&json!(true), &json!(false))
+        );
+        assert_eq!(
+            (&one["end"]["date"], &one["same_day"]),
+            (&json!("2026-11-23"), &json!(true))
+        );
+        assert_eq!(
+            (&one["zone"], &one["start"]["offset"]),
+            (&json!(""), &json!(""))
+        );
         let three = appointment(&event("20261230", "20270102", ""));
-        assert_eq!((&three["end"]["date"], &three["several_days"]), (&json!("2027-01-01"), &json!(true)));
+        assert_eq!(
+            (&three["end"]["date"], &three["several_days"]),
+            (&json!("2027-01-01"), &json!(true))
+        );
         assert_eq!(three["end"]["weekday"], 5);
     }
 
     #[test]
     fn what_floats_has_no_zone_and_an_end_before_the_start_is_none() {
         let values = appointment(&event("20261123T101500", "20261123T101500", "[floating]"));
-        assert_eq!((&values["floating"], &values["zone"]), (&json!(true), &json!("")));
-        assert_eq!((&values["end"], &values["same_day"]), (&Value::Null, &json!(true)));
+        assert_eq!(
+            (&values["floating"], &values["zone"]),
+            (&json!(true), &json!(""))
+        );
+        assert_eq!(
+            (&values["end"], &values["same_day"]),
+            (&Value::Null, &json!(true))
+        );
         assert_eq!(appointment(&Event::default())["start"], Value::Null);
     }
 
@@ -206,7 +232,10 @@ mod tests {
         let mut event = event("20261123T101500", "20261123T111500", "");
         event.unknown_zone = "W. Europe Standard Time".into();
         let values = appointment(&event);
-        assert_eq!((&values["floating"], &values["start"]["offset"]), (&json!(false), &json!("")));
+        assert_eq!(
+            (&values["floating"], &values["start"]["offset"]),
+            (&json!(false), &json!(""))
+        );
         assert_eq!(values["zone"], "W. Europe Standard Time");
     }
 
@@ -221,7 +250,15 @@ mod tests {
         ] {
             assert_eq!(mailbox(uri).unwrap().to_string(), address, "{uri}");
         }
-        for bad in ["", "mailto:", "urn:uuid:1", "mailto:a@b%0ABcc:c@d", "tel:+1", "mailto:a@b,c@d", "é:"] {
+        for bad in [
+            "",
+            "mailto:",
+            "urn:uuid:1",
+            "mailto:a@b%0ABcc:c@d",
+            "tel:+1",
+            "mailto:a@b,c@d",
+            "é:",
+        ] {
             assert!(mailbox(bad).is_err(), "{bad}");
         }
     }

@@ -13,7 +13,11 @@ fn told(file: &str, uid: &str) -> Map<String, Value> {
     let desk = desk(|_| {});
     let delivery = recorded(file, "EVENT", uid).remove(0);
     let event = Event::parse(&delivery.notification.message).unwrap();
-    values(&desk.office, &event, &Alarm::read(&event, delivery.received))
+    values(
+        &desk.office,
+        &event,
+        &Alarm::read(&event, delivery.received),
+    )
 }
 
 fn alarm(with: &str) -> Delivery {
@@ -29,7 +33,9 @@ fn alarm(with: &str) -> Delivery {
 fn to(composed: Composed) -> Vec<String> {
     let all = mails(composed);
     assert!(all.iter().all(|mail| mail.recipients.len() == 1));
-    all.iter().map(|mail| mail.recipients[0].to_string()).collect()
+    all.iter()
+        .map(|mail| mail.recipients[0].to_string())
+        .collect()
 }
 
 #[test]
@@ -43,13 +49,25 @@ fn each_recipient_gets_one_mail() {
         assert_eq!(field(mail, "Auto-Submitted"), "auto-generated");
         assert_eq!(field(mail, "From"), "<postmaster@cyr.test>");
         assert!(mail.sender.is_none() && mail.owner == b"alice");
-        assert_eq!(mail.wanted, Some(Timestamp::from_second(1_795_369_872).unwrap().into()));
-        assert_eq!(mail.until, mail.wanted.map(|due| due + Duration::from_secs(7200)));
+        assert_eq!(
+            mail.wanted,
+            Some(Timestamp::from_second(1_795_369_872).unwrap().into())
+        );
+        assert_eq!(
+            mail.until,
+            mail.wanted.map(|due| due + Duration::from_secs(7200))
+        );
     }
-    assert_ne!(field(&mails[0], "Message-ID"), field(&mails[1], "Message-ID"));
+    assert_ne!(
+        field(&mails[0], "Message-ID"),
+        field(&mails[1], "Message-ID")
+    );
     let parts = parts_of(&mails[0]);
     let (kind, name, content) = parts.last().unwrap();
-    assert_eq!((kind.as_str(), name.as_deref()), ("text/calendar; PUBLISH", Some("event.ics")));
+    assert_eq!(
+        (kind.as_str(), name.as_deref()),
+        ("text/calendar; PUBLISH", Some("event.ics"))
+    );
     let written = object(content);
     assert_eq!(written.event.summary, "Besuch – ☕ , \"Q\"");
     assert_eq!(written.event.uid, "mail-110ea");
@@ -72,13 +90,24 @@ fn who_is_named_by_nobody_is_the_user() {
 fn alarms_for_programs_are_mail_when_that_is_wanted() {
     let quiet = desk(|_| {});
     let all = recorded(OLD, "EVENT", r#""action":"display""#);
-    assert!(!all.is_empty() && all.iter().all(|delivery| why(compose(&quiet.office, delivery)).0));
+    assert!(
+        !all.is_empty()
+            && all
+                .iter()
+                .all(|delivery| why(compose(&quiet.office, delivery)).0)
+    );
     let unknown = alarm(r#","action":"audio""#);
     assert!(why(compose(&quiet.office, &unknown)).0);
     let loud = desk(|config| config.alarm.display = Flag(true));
-    assert!(all.iter().all(|delivery| mails(compose(&loud.office, delivery)).len() == 1));
+    assert!(
+        all.iter()
+            .all(|delivery| mails(compose(&loud.office, delivery)).len() == 1)
+    );
     assert_eq!(to(compose(&loud.office, &unknown)), ["alice@cyr.test"]);
-    assert_eq!(to(compose(&quiet.office, &alarm(r#","action":"EMAIL""#))), ["alice@cyr.test"]);
+    assert_eq!(
+        to(compose(&quiet.office, &alarm(r#","action":"EMAIL""#))),
+        ["alice@cyr.test"]
+    );
 }
 
 #[test]
@@ -95,12 +124,21 @@ fn addresses_are_read_leniently_and_nobody_gets_two() {
 
 #[test]
 fn the_administrator_says_who_may_be_told() {
-    let delivery = alarm(r#","alarmRecipients":["mailto:alice@cyr.test","mailto:bob@CYR.test","mailto:ext@example.org"]"#);
+    let delivery = alarm(
+        r#","alarmRecipients":["mailto:alice@cyr.test","mailto:bob@CYR.test","mailto:ext@example.org"]"#,
+    );
     let who = |recipients| {
         let desk = desk(|config| config.alarm.recipients = recipients);
         to(compose(&desk.office, &delivery)).len()
     };
-    assert_eq!((who(Recipients::Any), who(Recipients::Domain), who(Recipients::Own)), (3, 2, 1));
+    assert_eq!(
+        (
+            who(Recipients::Any),
+            who(Recipients::Domain),
+            who(Recipients::Own)
+        ),
+        (3, 2, 1)
+    );
     let desk = desk(|config| config.alarm.recipients = Recipients::Own);
     let others = alarm(r#","alarmRecipients":["mailto:ext@example.org"]"#);
     assert_eq!(to(compose(&desk.office, &others)), ["alice@cyr.test"]);
@@ -111,14 +149,24 @@ fn each_attempt_composes_the_same_and_another_alarm_another_one() {
     let desk = desk(|_| {});
     let make = |delivery: &Delivery| {
         let mails = mails(compose(&desk.office, delivery));
-        (mails[0].message.to_bytes(), mails[0].once.as_ref().unwrap().key.clone())
+        (
+            mails[0].message.to_bytes(),
+            mails[0].once.as_ref().unwrap().key.clone(),
+        )
     };
     let one = alarm(r#","alertId":"1""#);
     assert_eq!(make(&one), make(&one));
-    for other in [r#","alertId":"2""#, r#","alertId":"1","recurrenceId":"2026-11-22T19:04:06""#, r#","alertId":"1","alarmTime":"20261122T175113Z""#] {
+    for other in [
+        r#","alertId":"2""#,
+        r#","alertId":"1","recurrenceId":"2026-11-22T19:04:06""#,
+        r#","alertId":"1","alarmTime":"20261122T175113Z""#,
+    ] {
         assert_ne!(make(&one).1, make(&alarm(other)).1, "{other}");
     }
-    assert_eq!(make(&alarm("")).1, make(&alarm(r#","alertId":"","end":"x""#)).1);
+    assert_eq!(
+        make(&alarm("")).1,
+        make(&alarm(r#","alertId":"","end":"x""#)).1
+    );
 }
 
 #[test]
@@ -127,19 +175,40 @@ fn what_the_template_gets() {
     assert_eq!(values["summary"], "Besuch – ☕ , \"Q\"");
     assert_eq!(values["description"], "Zeile eins\nZeile zwei");
     assert_eq!(values["location"], "Büro 3");
-    assert_eq!(values["calendar"], json!({"name": "Kalender Ünï & \"Q\"", "color": "#FF2968"}));
-    assert_eq!((&values["organizer"], &values["recurrence"]), (&Value::Null, &Value::Null));
-    assert_eq!((&values["zone"], &values["abbreviation"]), (&json!("UTC"), &json!("UTC")));
-    assert_eq!((&values["user"], &values["server"]), (&json!("alice"), &json!("cyr.test")));
-    assert_eq!((&values["start"]["time"], &values["end"]["time"]), (&json!("18:01"), &json!("19:01")));
-    assert_eq!((&values["alarm"]["time"], &values["late"]), (&json!("17:51"), &json!(0)));
+    assert_eq!(
+        values["calendar"],
+        json!({"name": "Kalender Ünï & \"Q\"", "color": "#FF2968"})
+    );
+    assert_eq!(
+        (&values["organizer"], &values["recurrence"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        (&values["zone"], &values["abbreviation"]),
+        (&json!("UTC"), &json!("UTC"))
+    );
+    assert_eq!(
+        (&values["user"], &values["server"]),
+        (&json!("alice"), &json!("cyr.test"))
+    );
+    assert_eq!(
+        (&values["start"]["time"], &values["end"]["time"]),
+        (&json!("18:01"), &json!("19:01"))
+    );
+    assert_eq!(
+        (&values["alarm"]["time"], &values["late"]),
+        (&json!("17:51"), &json!(0))
+    );
 }
 
 #[test]
 fn attendees_and_recurrences() {
     for (file, uid) in [(OLD, "att-110ea"), (NEW, "att-11fa6")] {
         let values = told(file, uid);
-        assert_eq!(values["organizer"], json!({"name": "", "email": "alice@cyr.test"}));
+        assert_eq!(
+            values["organizer"],
+            json!({"name": "", "email": "alice@cyr.test"})
+        );
         assert_eq!(
             values["attendees"],
             json!([
@@ -157,17 +226,35 @@ fn attendees_and_recurrences() {
 #[test]
 fn times_in_zones_without_and_of_days() {
     let zoned = told(OLD, "tz-110ea");
-    assert_eq!((&zoned["zone"], &zoned["abbreviation"]), (&json!("Europe/Vienna"), &json!("CET")));
-    assert_eq!((&zoned["start"]["time"], &zoned["start"]["offset"]), (&json!("19:01"), &json!("+01:00")));
-    assert_eq!((&zoned["alarm"]["time"], &zoned["late"]), (&json!("18:51"), &json!(0)));
+    assert_eq!(
+        (&zoned["zone"], &zoned["abbreviation"]),
+        (&json!("Europe/Vienna"), &json!("CET"))
+    );
+    assert_eq!(
+        (&zoned["start"]["time"], &zoned["start"]["offset"]),
+        (&json!("19:01"), &json!("+01:00"))
+    );
+    assert_eq!(
+        (&zoned["alarm"]["time"], &zoned["late"]),
+        (&json!("18:51"), &json!(0))
+    );
     for (file, uid) in [(OLD, "float-110ea"), (NEW, "float-11fa6")] {
         let floating = told(file, uid);
-        assert_eq!((&floating["floating"], &floating["zone"]), (&json!(true), &json!("")));
+        assert_eq!(
+            (&floating["floating"], &floating["zone"]),
+            (&json!(true), &json!(""))
+        );
         assert_eq!(floating["late"], 0);
     }
     let days = told(OLD, "allday-110ea");
-    assert_eq!((&days["all_day"], &days["several_days"]), (&json!(true), &json!(false)));
-    assert_eq!((&days["start"]["date"], &days["end"]["date"]), (&json!("2026-11-23"), &json!("2026-11-23")));
+    assert_eq!(
+        (&days["all_day"], &days["several_days"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(
+        (&days["start"]["date"], &days["end"]["date"]),
+        (&json!("2026-11-23"), &json!("2026-11-23"))
+    );
 }
 
 #[test]
@@ -178,26 +265,50 @@ fn the_file_of_an_instance_in_a_zone() {
     );
     let mail = mails(compose(&desk.office, &delivery)).remove(0);
     let file = parts_of(&mail).pop().unwrap().2;
-    for line in ["DTSTART:20260701T120500Z\r\n", "DTEND:20260703T120500Z\r\n", "RECURRENCE-ID:20260701T120500Z\r\n"] {
+    for line in [
+        "DTSTART:20260701T120500Z\r\n",
+        "DTEND:20260703T120500Z\r\n",
+        "RECURRENCE-ID:20260701T120500Z\r\n",
+    ] {
         assert!(file.contains(line), "{line} {file}");
     }
-    assert_eq!(mail.wanted, Some("2026-07-01T11:55:00Z".parse::<Timestamp>().unwrap().into()));
-    let day = alarm(r#","timezone":"[floating]","start":"20261123","allDay":1,"recurrenceId":"2026-11-23T00:00:00""#);
+    assert_eq!(
+        mail.wanted,
+        Some("2026-07-01T11:55:00Z".parse::<Timestamp>().unwrap().into())
+    );
+    let day = alarm(
+        r#","timezone":"[floating]","start":"20261123","allDay":1,"recurrenceId":"2026-11-23T00:00:00""#,
+    );
     let mail = mails(compose(&desk.office, &day)).remove(0);
     let file = parts_of(&mail).pop().unwrap().2;
-    assert!(file.contains("RECURRENCE-ID;VALUE=DATE:20261123\r\n"), "{file}");
+    assert!(
+        file.contains("RECURRENCE-ID;VALUE=DATE:20261123\r\n"),
+        "{file}"
+    );
 }
 
 #[test]
 fn a_zone_that_nobody_knows_does_not_make_it_late() {
     let desk = desk(|_| {});
-    let delivery = alarm(r#","timezone":"W. Europe Standard Time","start":"20261122T190112","alarmTime":"20261122T185112""#);
+    let delivery = alarm(
+        r#","timezone":"W. Europe Standard Time","start":"20261122T190112","alarmTime":"20261122T185112""#,
+    );
     let mail = mails(compose(&desk.office, &delivery)).remove(0);
     assert_eq!(mail.wanted, Some(delivery.received));
     let event = Event::parse(&delivery.notification.message).unwrap();
-    let values = values(&desk.office, &event, &Alarm::read(&event, delivery.received));
-    assert_eq!((&values["zone"], &values["start"]["time"]), (&json!("W. Europe Standard Time"), &json!("19:01")));
-    assert_eq!((&values["late"], &values["floating"]), (&json!(0), &json!(false)));
+    let values = values(
+        &desk.office,
+        &event,
+        &Alarm::read(&event, delivery.received),
+    );
+    assert_eq!(
+        (&values["zone"], &values["start"]["time"]),
+        (&json!("W. Europe Standard Time"), &json!("19:01"))
+    );
+    assert_eq!(
+        (&values["late"], &values["floating"]),
+        (&json!(0), &json!(false))
+    );
 }
 
 #[test]
@@ -207,7 +318,10 @@ fn lateness_is_counted_in_minutes() {
         let event = Event::parse(&delivery.notification.message).unwrap();
         Alarm::read(&event, delivery.received + Duration::from_secs(seconds)).late
     };
-    assert_eq!((late(59), late(60), late(89), late(90), late(3_600)), (0, 60, 60, 120, 3_600));
+    assert_eq!(
+        (late(59), late(60), late(89), late(90), late(3_600)),
+        (0, 60, 60, 120, 3_600)
+    );
 }
 
 #[test]
@@ -218,8 +332,19 @@ fn nonsense_is_still_a_mail() {
     );
     let mail = mails(compose(&desk.office, &delivery)).remove(0);
     assert_eq!(parts_of(&mail).len(), 1, "no file without a time");
-    assert!(!String::from_utf8(mail.message.to_bytes()).unwrap().contains("\nBcc"));
+    assert!(
+        !String::from_utf8(mail.message.to_bytes())
+            .unwrap()
+            .contains("\nBcc")
+    );
     let event = Event::parse(&delivery.notification.message).unwrap();
-    let values = values(&desk.office, &event, &Alarm::read(&event, delivery.received));
-    assert_eq!((&values["start"], &values["calendar"]["color"]), (&Value::Null, &json!("")));
+    let values = values(
+        &desk.office,
+        &event,
+        &Alarm::read(&event, delivery.received),
+    );
+    assert_eq!(
+        (&values["start"], &values["calendar"]["color"]),
+        (&Value::Null, &json!(""))
+    );
 }

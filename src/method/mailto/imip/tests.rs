@@ -1,0 +1,204 @@
+//! Tests of iMIP, with what Cyrus sent.
+
+use super::super::desk::{desk, field, mails, of, parts_of, recorded, why};
+use super::*;
+use crate::config::toml::Size;
+
+const OLD: &str = "3.6.1/imip.jsonl";
+const NEW: &str = "3.13/imip.jsonl";
+
+fn read(delivery: &Delivery) -> Invitation {
+    Invitation::read(&desk(|_| {}).office, delivery)
+        .ok()
+        .unwrap()
+}
+
+fn told(file: &str, part: &str) -> Map<String, Value> {
+    read(&recorded(file, "IMIP", part)[0]).values(b"alice")
+}
+
+fn made(with: &str, ical: &str) -> Delivery {
+    let ical = serde_json::to_string(ical).unwrap();
+    of(
+        "IMIP",
+        "alice",
+        &format!(
+            r#"{{"recipient":"ext@example.org","sender":"alice@cyr.test","ical":{ical}{with}}}"#
+        ),
+    )
+}
+
+#[test]
+fn each_is_one_mail_that_calendar_programs_understand() {
+    let desk = desk(|_| {});
+    for file in [OLD, NEW] {
+        let all = recorded(file, "IMIP", "");
+        assert_eq!(all.len(), 9, "{file}");
+        for delivery in &all {
+            let all = mails(compose(&desk.office, delivery));
+            let (mail, event) = (
+                &all[0],
+                Event::parse(&delivery.notification.message).unwrap(),
+            );
+            let ical = event.text(Param::Ical).unwrap();
+            assert_eq!(all.len(), 1);
+            assert_eq!(mail.sender.as_ref().unwrap().to_string(), "alice@cyr.test");
+            assert_eq!(
+                mail.recipients[0].to_string(),
+                event.text(Param::Recipient).unwrap()
+            );
+            assert_eq!(field(mail, "Auto-Submitted"), "auto-generated");
+            assert_eq!(mail.owner, b"alice");
+            let method = ical
+                .split("METHOD:")
+                .nth(1)
+                .unwrap()
+                .split("\r\n")
+                .next()
+                .unwrap();
+            let parts = parts_of(mail);
+            let kinds: Vec<&str> = parts.iter().map(|(kind, ..)| kind.as_str()).collect();
+            assert_eq!(
+                kinds[..3],
+                ["multipart/mixed", "multipart/alternative", "text/plain"]
+            );
+            assert_eq!(kinds[3], format!("text/calendar; {method}"));
+            assert_eq!(parts[3].2.trim_end(), ical.replace("\r\n", "\n").trim_end());
+            assert_eq!(parts[4].1.as_deref(), Some("invite.ics"));
+            assert_eq!(parts[4].2, ical, "to the octet");
+        }
+    }
+}
+
+#[test]
+fn names_are_those_of_the_object() {
+    let desk = desk(|_| {});
+    let delivery = recorded(OLD, "IMIP", "inv1-110ea").remove(0);
+    let mail = mails(compose(&desk.office, &delivery)).remove(0);
+    assert_eq!(field(&mail, "From"), "\"Alice\" <alice@cyr.test>");
+    assert_eq!(
+        field(&mail, "To"),
+        "=?UTF-8?B?RXh0ZXJuIMOW?= <ext@example.org>"
+    );
+    let named = "BEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nORGANIZER:mailto:ALICE@cyr.test\n\
+        ATTENDEE;CN=\"Müller, \u{202e}Jörg\":mailto:ext@example.org\nATTENDEE;CN=\"Al^nBcc: x\":mailto:alice@cyr.test\nEND:VEVENT\nEND:VCALENDAR\n";
+    let mail = mails(compose(&desk.office, &made("", named))).remove(0);
+    assert_eq!(field(&mail, "From"), "\"Al Bcc: x\" <alice@cyr.test>");
+    assert!(field(&mail, "To").ends_with("?= <ext@example.org>"));
+}
+
+#[test]
+fn what_the_template_gets() {
+    let values = told(OLD, "inv1-110ea");
+    assert_eq!(
+        (&values["method"], &values["is_update"]),
+        (&json!("REQUEST"), &json!(false))
+    );
+    assert_eq!(
+        values["sender"],
+        json!({"name": "Alice", "email": "alice@cyr.test"})
+    );
+    assert_eq!(
+        values["recipient"],
+        json!({"name": "Extern Ö", "email": "ext@example.org"})
+    );
+    assert_eq!(
+        values["organizer"],
+        json!({"name": "Alice", "email": "alice@cyr.test"})
+    );
+    assert_eq!(values["summary"], "Besuch – ☕ , \"Q\"");
+    assert_eq!(
+        (&values["start"]["time"], &values["end"]["time"]),
+        (&json!("17:51"), &json!("18:51"))
+    );
+    assert_eq!(
+        (&values["zone"], &values["status"]),
+        (&json!("UTC"), &json!(""))
+    );
+    assert_eq!(
+        values["attendees"][1],
+        json!({"name": "Extern Ö", "email": "ext@example.org", "status": "needs-action"})
+    );
+    assert_eq!(told(OLD, r#""is_update":true"#)["is_update"], true);
+    for file in [OLD, NEW] {
+        assert_eq!(told(file, "METHOD:CANCEL")["method"], "CANCEL");
+        let answer = told(file, "METHOD:REPLY");
+        assert_eq!(
+            (&answer["method"], &answer["status"]),
+            (&json!("REPLY"), &json!("accepted"))
+        );
+    }
+}
+
+#[test]
+fn who_has_no_mail_address_gets_none() {
+    let desk = desk(|_| {});
+    let delivery = recorded("3.6.1/calalarm.jsonl", "IMIP", r#""recipient":"urn:uuid"#).remove(0);
+    let (well, why) = why(compose(&desk.office, &delivery));
+    assert!(well && why.contains("urn:uuid"), "{why}");
+}
+
+#[test]
+fn what_is_wrong_with_it_is_told() {
+    let desk = desk(|config| config.imip.max_size = Size(500));
+    let reason = |delivery: &Delivery| {
+        let (well, why) = why(compose(&desk.office, delivery));
+        assert!(!well);
+        why
+    };
+    let large = recorded(OLD, "IMIP", "inv2-110ea").remove(0);
+    assert!(reason(&large).ends_with("bytes, [imip] max_size is 500"));
+    assert!(reason(&of("IMIP", "alice", "x")).contains("JSON"));
+    assert!(reason(&made("", "")).contains("no iCalendar object"));
+    let event = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nEND:VEVENT\nEND:VCALENDAR\n";
+    assert!(reason(&made("", event)).contains("no method"));
+    assert!(reason(&made(r#","method":"REQUEST; x=y""#, event)).contains("no method"));
+    let stranger = of(
+        "IMIP",
+        "a b",
+        r#"{"recipient":"x@y","sender":"urn:x","ical":"BEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT"}"#,
+    );
+    assert!(reason(&stranger).contains("sender"));
+}
+
+#[test]
+fn each_attempt_composes_the_same() {
+    let desk = desk(|_| {});
+    let all = recorded(OLD, "IMIP", "");
+    let make = |delivery: &Delivery| {
+        let mail = mails(compose(&desk.office, delivery)).remove(0);
+        (mail.message.to_bytes(), mail.once.unwrap().key)
+    };
+    assert_eq!(make(&all[0]), make(&all[0]));
+    assert_ne!(make(&all[0]).1, make(&all[3]).1);
+}
+
+#[test]
+fn days_zones_and_lengths() {
+    let ical = |lines: &str| {
+        let ical = format!(
+            "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\n{lines}END:VEVENT\r\nEND:VCALENDAR\r\n"
+        );
+        read(&made("", &ical)).values(b"alice")
+    };
+    let days = ical("DTSTART;VALUE=DATE:20261230\r\nDTEND;VALUE=DATE:20270102\r\n");
+    assert_eq!(
+        (&days["all_day"], &days["end"]["date"]),
+        (&json!(true), &json!("2027-01-01"))
+    );
+    let zoned = ical(
+        "DTSTART;TZID=Europe/Berlin:20260701T140500\r\nDURATION:PT26H\r\nRECURRENCE-ID:20260624T120500Z\r\n",
+    );
+    assert_eq!(
+        (&zoned["abbreviation"], &zoned["end"]["time"]),
+        (&json!("CEST"), &json!("16:05"))
+    );
+    assert_eq!(
+        (&zoned["several_days"], &zoned["recurrence"]["time"]),
+        (&json!(true), &json!("14:05"))
+    );
+    let flight = ical(
+        "DTSTART;TZID=Europe/Berlin:20260701T100000\r\nDTEND;TZID=America/New_York:20260701T130000\r\n",
+    );
+    assert_eq!(flight["end"]["time"], "19:00");
+}

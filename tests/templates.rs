@@ -45,7 +45,7 @@ fn mails(language: &str) -> Vec<(&'static str, Value, Words)> {
 fn every_kind_in_every_language() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("templates");
     fs::create_dir_all(&folder).unwrap();
-    for language in ["en"] {
+    for language in ["en", "de", "fr"] {
         for (n, (kind, _, words)) in mails(language).into_iter().enumerate() {
             let name = |end: &str| folder.join(format!("{language}-{n:02}-{kind}.{end}"));
             assert_eq!(words.wrong, [""; 0], "{language} {kind}");
@@ -53,11 +53,18 @@ fn every_kind_in_every_language() {
             fs::write(name("txt"), format!("{}\n\n{}", words.subject, words.text)).unwrap();
             fs::write(name("html"), &html).unwrap();
             assert!(!words.subject.is_empty() && !words.subject.contains('\n'));
-            assert!(words.text.ends_with('\n') && !words.text.contains("\n\n\n"), "{}", words.text);
+            assert!(
+                words.text.ends_with('\n') && !words.text.contains("\n\n\n"),
+                "{}",
+                words.text
+            );
             assert!(html.starts_with("<!DOCTYPE html>"), "{language} {kind}");
             for never in ["none", "undefined", "{{", "{%"] {
                 for made in [&words.subject, &words.text] {
-                    assert!(!made.contains(never) || never == "none" && made.contains("(none)"), "{language} {kind}: {never}: {made}");
+                    assert!(
+                        !made.contains(never) || never == "none" && made.contains("(none)"),
+                        "{language} {kind}: {never}: {made}"
+                    );
                 }
             }
         }

@@ -12,7 +12,12 @@ pub(super) fn add(environment: &mut Environment<'static>) {
 /// `{{ calendar.color|color("#888888") }}`: a colour `#RRGGBB`, or the other one when it is none. What users write
 /// stands in a style, where nothing is escaped. Of `#RRGGBBAA`, which mail programs do not know, the front.
 fn color(text: &Value, other: Option<&str>) -> String {
-    let hex = text.as_str().unwrap_or_default().trim().strip_prefix('#').unwrap_or_default();
+    let hex = text
+        .as_str()
+        .unwrap_or_default()
+        .trim()
+        .strip_prefix('#')
+        .unwrap_or_default();
     let valid = matches!(hex.len(), 6 | 8) && hex.bytes().all(|b| b.is_ascii_hexdigit());
     match valid {
         true => format!("#{}", &hex[..6]),

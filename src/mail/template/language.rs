@@ -114,12 +114,7 @@ impl Language {
     }
 
     /// Takes the next file for `name` instead of the one in use.
-    fn step_down(
-        &mut self,
-        name: &str,
-        levels: &[(usize, &Template)],
-        wrong: &mut Vec<Wrong>,
-    ) {
+    fn step_down(&mut self, name: &str, levels: &[(usize, &Template)], wrong: &mut Vec<Wrong>) {
         self.environment.remove_template(name);
         let Some((used, _)) = self.origins.remove(name) else {
             return;
@@ -165,8 +160,7 @@ impl Language {
     fn wrong(&self, name: &str, error: &Error) -> Wrong {
         // The innermost file is the one to mend; others only import it.
         let mut innermost = error;
-        let mut next: Option<&(dyn std::error::Error + 'static)> =
-            std::error::Error::source(error);
+        let mut next: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
         while let Some(inner) = next {
             if let Some(inner) = inner.downcast_ref::<Error>().filter(|e| e.name().is_some()) {
                 innermost = inner;

@@ -43,7 +43,8 @@ impl Office {
         };
         let folder = settings.own.config.templates.folder.0.as_ref();
         let folder = folder.map(|folder| folder.with(&settings.configdirectory));
-        let (templates, wrong) = Templates::open(folder.as_deref());
+        let usual = &settings.own.config.templates.language.0;
+        let (templates, wrong) = Templates::open(folder.as_deref(), usual);
         for line in wrong {
             warn!("{line}; the built-in one is used");
         }

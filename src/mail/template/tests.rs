@@ -1,0 +1,360 @@
+//! What holds for templates, whoever writes them.
+
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+use std::fs;
+use tempfile::TempDir;
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, source) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, source).unwrap();
+    }
+    folder
+}
+
+/// The templates of these files, and what is wrong, without the folder's name.
+fn open(files: &[(&str, &str)], usual: &str) -> (Templates, Vec<String>, TempDir) {
+    let folder = folder(files);
+    let (templates, wrong) = Templates::open(Some(folder.path()), usual);
+    let front = format!("{}/", folder.path().display());
+    let wrong = wrong
+        .iter()
+        .map(|wrong| wrong.to_string().replace(&front, ""))
+        .collect();
+    (templates, wrong, folder)
+}
+
+/// The templates of files in which nothing is wrong.
+fn right(files: &[(&str, &str)], usual: &str) -> Templates {
+    let (templates, wrong, _) = open(files, usual);
+    assert_eq!(wrong, [""; 0]);
+    templates
+}
+
+#[test]
+fn every_built_in_file_is_right_and_makes_mails() {
+    let (templates, wrong) = Templates::open(None, "en");
+    assert_eq!(wrong, []);
+    let samples: Value = serde_json::from_str(language::SAMPLES).unwrap();
+    for kind in KINDS {
+        let samples = samples[kind].as_array().unwrap();
+        for values in samples.iter().chain([&json!({}), &json!(null)]) {
+            let words = templates.render(kind, "xx", values);
+            assert_eq!(words.wrong, [""; 0], "{kind}");
+            assert!(!words.subject.is_empty() && !words.text.is_empty());
+            assert!(words.html.is_some_and(|html| html.contains("</html>")));
+        }
+        assert!(
+            templates
+                .sources(kind, "de")
+                .iter()
+                .all(|from| from.starts_with("built-in en/"))
+        );
+    }
+    // A file that is there and not named would not be in the program.
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mail/template");
+    let (files, _) = files::read(&here);
+    let mut found: Vec<String> = files
+        .into_iter()
+        .map(|file| match file.tag {
+            Some(tag) => format!("{tag}/{}", file.name),
+            None => file.name,
+        })
+        .collect();
+    let mut known: Vec<&str> = files::BUILT_IN.iter().map(|(name, _)| *name).collect();
+    found.sort();
+    known.sort_unstable();
+    assert_eq!(found, known);
+}
+
+#[test]
+fn the_most_exact_language_counts_file_by_file() {
+    let files = [
+        ("de_AT/alarm.subject", "at {{ summary }}"),
+        ("de/alarm.subject", "de"),
+        ("de/alarm.txt", "de {{ language }}"),
+        ("fr/alarm.subject", "fr"),
+        ("fr/quota.subject", "fr"),
+        ("en/quota.subject", "own"),
+        ("README", "not for us"),
+        ("notes/alarm.subject", "{{"),
+    ];
+    let templates = right(&files, "fr");
+    let subject = |kind, language| {
+        templates
+            .render(kind, language, &json!({"summary": "x"}))
+            .subject
+    };
+    for (kind, language, wanted) in [
+        ("alarm", "de-AT", "at x"),
+        ("alarm", "DE-at", "at x"),
+        ("alarm", "de-CH", "de"),
+        ("alarm", "de", "de"),
+        ("alarm", "it", "fr"),
+        ("alarm", "fr-CA", "fr"),
+        ("quota", "de", "fr"),
+        ("quota", "en-GB", "own"),
+        ("alarm", "en-GB", "Reminder: x"),
+        ("signin", "de", "New sign-in to your mailbox"),
+    ] {
+        assert_eq!(subject(kind, language), wanted, "{kind} {language}");
+    }
+    // The language that wants it, not the one that has it.
+    let text = templates.render("alarm", "de-AT", &json!({})).text;
+    assert_eq!(text, "de de-at\n");
+}
+
+#[test]
+fn html_never_says_it_in_another_language_than_the_text() {
+    let only_text = right(&[("de/alarm.txt", "Hallo")], "en");
+    assert_eq!(only_text.render("alarm", "de", &json!({})).html, None);
+    let sources = only_text.sources("alarm", "de");
+    assert!(sources.len() == 2 && sources.iter().all(|from| !from.ends_with("html")));
+    let english = right(&[("en/alarm.txt", "Hello")], "en");
+    assert_eq!(english.render("alarm", "en", &json!({})).html, None);
+    let both = right(
+        &[("de/alarm.txt", "Hallo"), ("de-AT/alarm.html", "<p>")],
+        "en",
+    );
+    assert!(both.render("alarm", "de-AT", &json!({})).html.is_some());
+    assert_eq!(both.render("alarm", "de", &json!({})).html, None);
+}
+
+#[test]
+fn files_of_a_language_import_each_other_and_nothing_else() {
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    fs::write(secret.path(), "secret").unwrap();
+    let secret = secret.path().display().to_string();
+    let include = format!("{{% include '{secret}' %}}");
+    let files = [
+        (
+            "de/quota.subject",
+            "{% from 'words.txt' import hello %}{{ hello(user) }}",
+        ),
+        (
+            "de/words.txt",
+            "{% macro hello(x) %}Hallo {{ x }}{% endmacro %}",
+        ),
+        (
+            "de-AT/words.txt",
+            "{% macro hello(x) %}Servus {{ x }}{% endmacro %}",
+        ),
+        ("de/alarm.subject", include.as_str()),
+        ("de/imip.subject", "{% include '../fr/words.txt' %}"),
+        ("fr/words.txt", "secret"),
+        ("fr/signin.subject", "{% include 'alarm.subject' %}"),
+    ];
+    let (templates, wrong, _) = open(&files, "en");
+    let subject = |kind, language| {
+        templates
+            .render(kind, language, &json!({"user": "u"}))
+            .subject
+    };
+    assert_eq!(subject("quota", "de"), "Hallo u");
+    assert_eq!(subject("quota", "de-AT"), "Servus u");
+    assert_eq!(subject("alarm", "de"), "Reminder: (no title)");
+    assert_eq!(wrong.len(), 3, "{wrong:#?}");
+    assert!(
+        wrong
+            .iter()
+            .all(|line| line.contains(": line 1: template not found")),
+        "{wrong:#?}"
+    );
+}
+
+#[test]
+fn a_bad_template_is_named_with_its_line_and_passed_over() {
+    let files = [
+        ("de/alarm.subject", "Hallo\n{{ summary "),
+        ("de/alarm.txt", "\n\n{{ summary|nonsense }}"),
+        (
+            "de/quota.subject",
+            "{% from 'sums.txt' import x %}\n{{ x(user) }}",
+        ),
+        (
+            "de/sums.txt",
+            "{% macro x(u) %}\n\n{{ u + 1 }}{% endmacro %}",
+        ),
+        ("de/signin.subject", "{{ 1 // address|length }}"),
+        ("de/alram.subject", "Hallo"),
+        ("de/imip.txt", "\u{0}{% if %}"),
+    ];
+    let (templates, wrong, _) = open(&files, "en");
+    let wanted = [
+        "de/alarm.subject: line 2: syntax error",
+        "de/alarm.txt: line 3: unknown filter",
+        "de/alram.subject: no mail is of kind alram; there are: sieve, alarm",
+        "de/imip.txt: line 1: syntax error",
+        "de/sums.txt: line 3: invalid operation",
+    ];
+    for wanted in wanted {
+        assert!(
+            wrong.iter().any(|line| line.starts_with(wanted)),
+            "{wanted}: {wrong:#?}"
+        );
+    }
+    let words = templates.render("alarm", "de", &json!({"summary": "x"}));
+    assert_eq!(words.subject, "Reminder: x");
+    assert!(words.text.starts_with("x\n") && words.wrong.is_empty());
+    // What goes wrong only with a mail's values is told by the mail.
+    let (templates, wrong, _) = open(
+        &[(
+            "de/signin.subject",
+            "Hallo {% if user == 'u' %}\n{{ user + 1 }}{% endif %}",
+        )],
+        "en",
+    );
+    assert_eq!(wrong, [""; 0]);
+    let words = templates.render("signin", "de", &json!({"user": "u"}));
+    assert_eq!(words.subject, "New sign-in to your mailbox");
+    assert!(
+        matches!(words.wrong.as_slice(), [line] if line.contains("de/signin.subject: line 2: ")),
+        "{:?}",
+        words.wrong
+    );
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_told() {
+    let (templates, wrong) = Templates::open(Some(Path::new("/nonexistent/words")), "de");
+    assert_eq!(wrong.len(), 1);
+    assert!(
+        wrong[0]
+            .to_string()
+            .starts_with("/nonexistent/words: No such file")
+    );
+    assert!(
+        !templates
+            .render("alarm", "de", &json!({}))
+            .subject
+            .is_empty()
+    );
+}
+
+#[test]
+fn no_template_hangs_or_fills_the_memory() {
+    let long =
+        "{% for x in range(100000) %}{% for y in range(100000) %}{{ y }}{% endfor %}{% endfor %}";
+    let (templates, wrong, _) = open(
+        &[
+            ("de/alarm.subject", long),
+            ("de/alarm.txt", "{{ 'x' * 1000000000 }}"),
+            (
+                "de/quota.txt",
+                "{% set x = 'x' * 10000 %}{% for y in range(200) %}{{ x }}{% endfor %}",
+            ),
+            (
+                "de/imip.txt",
+                "{% macro x() %}{{ x() }}{% endmacro %}{{ x() }}",
+            ),
+            ("de/signin.txt", "{% include 'signin.txt' %}"),
+        ],
+        "en",
+    );
+    assert_eq!(wrong.len(), 5, "{wrong:#?}");
+    assert!(
+        templates
+            .render("alarm", "de", &json!({}))
+            .subject
+            .starts_with("Reminder")
+    );
+}
+
+#[test]
+fn a_file_that_is_no_template_is_not_read() {
+    let folder = folder(&[("de/alarm.subject", "x")]);
+    fs::write(folder.path().join("de/quota.txt"), vec![b'x'; 300 << 10]).unwrap();
+    fs::write(folder.path().join("de/imip.txt"), b"\xff").unwrap();
+    fs::create_dir(folder.path().join("de/signin.txt")).unwrap();
+    let pipe = folder.path().join("de/newmail.txt");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let (_, wrong) = Templates::open(Some(folder.path()), "en");
+    let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+}
+
+#[test]
+fn filters() {
+    let source = "{{ a|color }} {{ b|color('#111111') }} {{ c|color('#222222') }} {{ nothing|color('#333333') }}";
+    let templates = right(&[("de/alarm.txt", source)], "en");
+    let values = json!({"a": "#12aBcd", "b": "#12abcd80", "c": "red;}"});
+    assert_eq!(
+        templates.render("alarm", "de", &values).text,
+        "#12aBcd #12abcd #222222 #333333\n"
+    );
+    let source = "{{ a|wrap(10) }}|{{ nothing|wrap }}|{{ b|wrap(12) }}";
+    let templates = right(&[("de/alarm.txt", source)], "en");
+    let values = json!({"a": "one two three\nhttps://example.org/x y", "b": "  an indented line"});
+    assert_eq!(
+        templates.render("alarm", "de", &values).text,
+        "one two\nthree\nhttps://example.org/x\ny||  an\n  indented\n  line\n"
+    );
+    let templates = right(&[("de/alarm.html", "{{ a|breaks }}")], "en");
+    let html = templates
+        .render("alarm", "de", &json!({"a": "<b>\r\nx\n"}))
+        .html;
+    assert_eq!(html.as_deref(), Some("&lt;b&gt;<br>\nx\n"));
+}
+
+#[test]
+fn fields_are_ours_or_the_templates() {
+    let source = "X-Event: {{ summary }}\nFrom: a\nnonsense\nBcc: {{ user }}\nX-None: {{ nothing }}\nContent-Type: x\nReply-To: help@example.org\n";
+    let templates = right(&[("en/alarm.fields", source)], "en");
+    let words = templates.render(
+        "alarm",
+        "en",
+        &json!({"summary": "a\r\nBcc: x\u{2028}y", "user": "u"}),
+    );
+    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        words.fields,
+        [
+            field("X-Event", "a Bcc: x y"),
+            field("Reply-To", "help@example.org")
+        ]
+    );
+    assert_eq!(words.wrong.len(), 4, "{:?}", words.wrong);
+}
+
+/// Each text of the values replaced by `text`.
+fn replaced(values: &Value, text: &str) -> Value {
+    match values {
+        Value::String(_) => text.into(),
+        Value::Array(all) => all.iter().map(|value| replaced(value, text)).collect(),
+        Value::Object(all) => {
+            let all = all.iter();
+            Value::Object(
+                all.map(|(name, value)| (name.clone(), replaced(value, text)))
+                    .collect(),
+            )
+        }
+        other => other.clone(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_value_gets_out_of_its_place(text in "(\\PC|[<>&\"'{}%\r\n\u{0}\u{85}\u{2028}]){0,30}", kind in 0..KINDS.len()) {
+        let text = format!("<script>&'\"\r\nBcc: x@y\n\n{{{{ 1 + 1 }}}}{text}");
+        let (templates, _) = Templates::open(Some(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/templates")), "en");
+        let samples: Value = serde_json::from_str(language::SAMPLES).unwrap();
+        for values in samples[KINDS[kind]].as_array().unwrap() {
+            let values = replaced(values, &text);
+            for language in ["en", "de", "fr"] {
+                let words = templates.render(KINDS[kind], language, &values);
+                prop_assert_eq!(&words.wrong, &[""; 0]);
+                prop_assert!(!words.subject.contains(char::is_control));
+                let html = words.html.unwrap();
+                prop_assert!(!html.contains("<script") && html.contains("&lt;script"), "{}", html);
+                prop_assert!(!html.contains("&amp;lt;"), "escaped twice: {}", html);
+                prop_assert!(!html.contains("style=\"<") && !html.contains("</style><"));
+            }
+        }
+    }
+}

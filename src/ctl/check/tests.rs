@@ -85,6 +85,13 @@ fn with(more: &str) -> Facts {
     facts(&format!("{IMAPD}{more}\n"), &services(LISTEN))
 }
 
+/// The same, and with a notifyd.toml.
+fn mailing(more: &str, toml: &str) -> Facts {
+    let mut facts = with(more);
+    facts.settings.own = own(toml);
+    facts
+}
+
 /// `right()` with another line for the service.
 fn served(entry: &str) -> Facts {
     facts(IMAPD, &services(entry))

@@ -6,7 +6,7 @@
 mod retry;
 
 use cyrus_notifyd::config::Settings;
-use cyrus_notifyd::method::{self, Context, Delivery, Outcome};
+use cyrus_notifyd::method::{self, Context, Delivery, Late, Outcome};
 use cyrus_notifyd::spool::ledger::Ledger;
 use cyrus_notifyd::system::cancel::Cancel;
 use cyrus_notifyd::system::syslog::{Identity, Syslog};
@@ -206,10 +206,12 @@ fn deliver(notification: Notification, cancel: &Cancel) -> Outcome {
         ident: "notify".into(),
         facility: 2,
     };
+    let late: Late = Arc::new(|_| ());
     let context = Context {
         settings: &Settings::for_tests(Path::new("/var/lib/cyrus")),
         syslog: &Syslog::open(Path::new("/nonexistent/log"), nobody).unwrap(),
         ledger: &Arc::new(Ledger::new(Path::new("/nonexistent"))),
+        late: &late,
     };
     (kind.build)(&context).deliver(&delivery, kind.timeout, cancel)
 }

@@ -13,6 +13,7 @@
 //! of no bytes at all, for which stock parses what the last one left in its
 //! buffer, is malformed here.
 
+use std::ffi::CStr;
 use std::fmt;
 
 use super::Notification;
@@ -62,23 +63,15 @@ pub fn decode(bytes: &[u8]) -> Result<Notification, Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
-    let mut strings = bytes
-        .strip_suffix(b"\0")
-        .unwrap_or(bytes)
-        .split(|&b| b == 0);
-    let mut field = |name| {
-        strings
-            .next()
-            .map(<[u8]>::to_vec)
-            .ok_or(Error::Missing(name))
-    };
+    let mut strings = strings(bytes);
+    let mut field = |name| strings.next().ok_or(Error::Missing(name));
 
-    let method = field("method")?;
-    let class = field("class")?;
-    let priority = field("priority")?;
-    let user = field("user")?;
-    let mailbox = field("mailbox")?;
-    let promised = leading_number(&field("nopt")?)?;
+    let method = field("method")?.to_vec();
+    let class = field("class")?.to_vec();
+    let priority = field("priority")?.to_vec();
+    let user = field("user")?.to_vec();
+    let mailbox = field("mailbox")?.to_vec();
+    let promised = leading_number(field("nopt")?)?;
 
     // Grown by what is there, never by what `nopt` says: it may say 2^62.
     let mut options = Vec::new();
@@ -100,6 +93,20 @@ pub fn decode(bytes: &[u8]) -> Result<Notification, Error> {
         options,
         message,
         fname,
+    })
+}
+
+/// The strings that `bytes` is made of: each ends at a NUL, the last one perhaps at the end. (The standard library has
+/// a fast search for a NUL here only.)
+fn strings(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let string = match CStr::from_bytes_until_nul(bytes) {
+            Ok(string) => string.to_bytes(),
+            Err(_) if bytes.is_empty() => return None,
+            Err(_) => bytes,
+        };
+        bytes = bytes.get(string.len() + 1..).unwrap_or_default();
+        Some(string)
     })
 }
 
@@ -261,6 +268,13 @@ mod tests {
         #[test]
         fn decode_gives_what_was_encoded(n in notification()) {
             prop_assert_eq!(decode(&encode(&n)), Ok(n));
+        }
+
+        #[test]
+        fn strings_are_split_at_each_nul(text in "[a\0]{1,12}") {
+            let whole = text.strip_suffix('\0').unwrap_or(&text);
+            let expected: Vec<&[u8]> = whole.as_bytes().split(|b| *b == 0).collect();
+            prop_assert_eq!(strings(text.as_bytes()).collect::<Vec<_>>(), expected);
         }
 
         #[test]

@@ -1,8 +1,8 @@
-//! The benchmark: this package's notifyd beside Debian's stock one beside a receiver that only discards.
+//! The benchmark: this package's notifyd beside Debian's stock one beside receivers that only discard.
 //!
 //! `tests/bench/run [MEASURE…] [--rounds N] [--scale F] [--json FILE] [--smoke]`; `--list` names the
 //! measures. It plays Cyrus' master for both daemons, as the tests do, so it needs root and Debian's
-//! cyrus-imapd. The three take turns, round by round, because the machine has moods. A goal that is
+//! cyrus-imapd. They take turns, round by round, because the machine has moods. A goal that is
 //! missed is printed as missed; only what does not work at all is an error.
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Who takes part: a daemon (ours or stock's) on the test suite's stage, or the discarding receiver on
 //! a socket of the same kind. The programs that the daemon runs, and syslogd, cost as little as can be.
 
-use crate::senders::Discard;
+use crate::senders::Bare;
 use crate::stage::{Notifyd, Program, Setup};
 use crate::table::Who;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -140,21 +140,26 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Starts one.
+    /// Starts a daemon.
     pub(crate) fn start(who: Who, delivery: Delivery) -> Receiver {
-        if who != Who::Discard {
-            let scene = Scene::start(who, delivery);
-            return Receiver {
-                socket: scene.daemon.path("notify"),
-                _reader: Box::new(scene),
-            };
+        let scene = Scene::start(who, delivery);
+        Receiver {
+            socket: scene.daemon.path("notify"),
+            _reader: Box::new(scene),
         }
+    }
+
+    /// Starts one that does nothing but receive, or hand on to syslogd as well.
+    pub(crate) fn bare(who: Who, logs: bool) -> Receiver {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("bind");
+        let syslogd = Syslogd::open(&dir.path().join("log"));
+        let log = dir.path().join(if logs { "log" } else { "" });
+        let reader = Bare::start(socket.into(), who == Who::Peek, &log);
         Receiver {
             socket: path,
-            _reader: Box::new((Discard::start(socket.into()), dir)),
+            _reader: Box::new((reader, syslogd, dir)),
         }
     }
 

@@ -1,10 +1,12 @@
-//! Those who send, and the receiver that only discards: processes of their own, as Cyrus' are. The
+//! Those who send, and the receivers that do nothing else: processes of their own, as Cyrus' are. The
 //! benchmark runs itself again for each of them (see [`child`]).
 //!
 //! A child says `ready`, waits for a line, sends, and then prints one line of numbers: when it
 //! began and ended (nanoseconds of the monotonic clock), and how long each message took.
 
 use crate::stage::note;
+use cyrus_notifyd::system::peek::{Peeked, Peeker};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{RecvFlags, recv};
 use rustix::time::{ClockId, clock_gettime};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -169,21 +171,23 @@ fn conversation(method: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A process that reads `socket` and throws away, until it is dropped.
-pub(crate) struct Discard(Child);
+/// A process that reads a socket and throws away, until it is dropped.
+pub(crate) struct Bare(Child);
 
-impl Discard {
-    pub(crate) fn start(socket: OwnedFd) -> Discard {
+impl Bare {
+    /// It reads `socket`: takes at once, or looks first; what it has looked at goes to `log`, if that is a socket.
+    pub(crate) fn start(socket: OwnedFd, looks: bool, log: &Path) -> Bare {
         let child = Command::new(std::env::current_exe().expect("our own path"))
-            .arg("child-discard")
+            .arg(if looks { "child-peek" } else { "child-discard" })
+            .arg(log)
             .stdin(Stdio::from(socket))
             .spawn()
-            .expect("the discarding receiver");
-        Discard(child)
+            .expect("a bare receiver");
+        Bare(child)
     }
 }
 
-impl Drop for Discard {
+impl Drop for Bare {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -194,7 +198,8 @@ impl Drop for Discard {
 pub(crate) fn child(arguments: &[String]) -> bool {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["child-discard"] => discard(),
+        ["child-discard", _] => discard(),
+        ["child-peek", log] => peek(Path::new(log)),
         ["child-send", way, method, count, patience, socket] => {
             std::thread::spawn(|| {
                 std::thread::sleep(LIMIT);
@@ -249,6 +254,29 @@ fn discard() {
     let mut buffer = vec![0u8; 65_536];
     loop {
         recv(socket, &mut buffer, RecvFlags::empty()).expect("recv");
+    }
+}
+
+fn peek(log: &Path) {
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().expect("dup");
+    let mut peeker = Peeker::new(socket).expect("a datagram socket");
+    let consumer = peeker.consumer();
+    let syslogd = UnixDatagram::unbound().expect("socket");
+    let logs = syslogd.connect(log).is_ok();
+    let mut batch = Vec::new();
+    loop {
+        let look = |datagram: Peeked<'_>| {
+            batch.push(datagram.is_empty);
+            if logs {
+                syslogd.send(datagram.bytes).expect("syslogd");
+            }
+        };
+        if peeker.peek(look).expect("peek") == 0 {
+            let mut readable = [PollFd::new(&peeker, PollFlags::IN)];
+            poll(&mut readable, None).expect("poll");
+        }
+        consumer.consume(&batch).expect("take");
+        batch.clear();
     }
 }
 

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 pub(crate) enum Who {
     /// A receiver that only discards: the limit of the machine.
     Discard,
+    /// A receiver that looks before it takes, and does what the method does, bare of all else: the limit of who loses nothing.
+    Peek,
     /// Debian's `/usr/lib/cyrus/bin/notifyd`.
     Stock,
     /// The one of this package.
@@ -16,11 +18,12 @@ pub(crate) enum Who {
 
 impl Who {
     /// All of them, in the order in which they take turns.
-    pub(crate) const ALL: [Who; 3] = [Who::Discard, Who::Stock, Who::Ours];
+    pub(crate) const ALL: [Who; 4] = [Who::Discard, Who::Peek, Who::Stock, Who::Ours];
 
     fn name(self) -> &'static str {
         match self {
             Who::Discard => "discard",
+            Who::Peek => "peek",
             Who::Stock => "stock",
             Who::Ours => "ours",
         }
@@ -119,7 +122,7 @@ impl Figure {
     }
 
     /// The cells of its line.
-    fn cells(&self) -> [String; 5] {
+    fn cells(&self) -> [String; 6] {
         let cell = |who: Who| match self.samples.get(&who) {
             None => "–".to_owned(),
             Some(samples) => {
@@ -144,6 +147,7 @@ impl Figure {
         [
             format!("{} [{}]", self.name, self.unit),
             cell(Who::Discard),
+            cell(Who::Peek),
             cell(Who::Stock),
             cell(Who::Ours),
             verdicts.join("; "),
@@ -184,15 +188,16 @@ pub(crate) fn table(figures: &[Figure]) -> String {
     let head = [
         "measure",
         "discard",
+        "peek",
         "stock",
         "ours: median (min … max)",
         "goal",
     ]
     .map(str::to_owned);
-    let lines: Vec<[String; 5]> = std::iter::once(head)
+    let lines: Vec<[String; 6]> = std::iter::once(head)
         .chain(figures.iter().map(Figure::cells))
         .collect();
-    let mut widths = [0; 5];
+    let mut widths = [0; 6];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = (*width).max(cell.chars().count());

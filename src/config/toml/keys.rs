@@ -6,9 +6,7 @@
 //! What can go wrong: a default that does not fit its form; a test looks at each.
 
 use super::form::{Flag, Form, Level, Limit, Permits, Size, Synchronous, WhenFull};
-use super::mail::{
-    Language, Languages, MailWhen, OwnerForm, Percentages, Recipients, Style, Text,
-};
+use super::mail::{Language, Languages, MailWhen, OwnerForm, Percentages, Recipients, Style, Text};
 use super::place::{Folder, Listen, MaybeFolder, Mode, Name};
 use super::reader::{Reader, Section, default};
 use super::time::{Age, Wait};

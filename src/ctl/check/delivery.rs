@@ -1,5 +1,6 @@
 //! Rules about the programs by which methods deliver.
 
+use super::events::expects_mail;
 use super::facts::{Facts, Program};
 use super::{Finding, error, warning};
 use crate::config::SmtpBackend;
@@ -33,8 +34,7 @@ pub(super) fn sendmail(facts: &Facts) -> Vec<Finding> {
         "sendmail {} {trouble}: method mailto tries each mail for a day, and then it has failed",
         path.display()
     );
-    // Nothing but Sieve sends what mailto can deliver.
-    let finding = match facts.settings.emitters.sievenotifier.is_some() {
+    let finding = match expects_mail(facts) {
         true => error(what),
         false => warning(what),
     };

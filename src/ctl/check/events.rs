@@ -4,6 +4,7 @@ use super::facts::{Facts, program, shown};
 use super::{Finding, error, note, warning};
 use crate::config::ContentInclusion;
 use crate::config::cyrus_conf::{Entry, Section};
+use crate::config::toml::MailWhen;
 use crate::method;
 
 /// The options that name a method, and what they are for.
@@ -51,6 +52,62 @@ fn conversations(facts: &Facts) -> bool {
         .unwrap_or(false)
 }
 
+/// The parts of what `option` sends, and when `mailto` makes mail of each.
+fn parts(facts: &Facts, option: &str) -> Vec<(&'static str, MailWhen)> {
+    let config = &facts.settings.own.config;
+    let of_group = |group| match group {
+        "calendar" => config.alarm.mail,
+        "quota" => config.quota.mail,
+        "access" => config.signin.mail,
+        _ => MailWhen::Off,
+    };
+    match option {
+        "sievenotifier" => vec![("scripts", MailWhen::Named)],
+        "imipnotifier" => vec![("invitations", config.imip.mail)],
+        "mailnotifier" if config.newmail.to.0.is_empty() => vec![("mail", MailWhen::Off)],
+        "mailnotifier" => vec![("mail", config.newmail.mail)],
+        _ => {
+            let groups = facts.settings.emitters.event_groups.iter();
+            groups.map(|&group| (group, of_group(group))).collect()
+        }
+    }
+}
+
+/// Whether `mailto` makes mail of what names this method.
+fn mails(when: MailWhen, method: &str) -> bool {
+    when == MailWhen::Always || when == MailWhen::Named && method == "mailto"
+}
+
+/// Whether anything that is sent shall become mail.
+pub(super) fn expects_mail(facts: &Facts) -> bool {
+    let mut all = named(facts).flat_map(|(option, _, name)| {
+        let method = method::find(name).map_or("", |kind| kind.name);
+        let parts = parts(facts, option).into_iter();
+        parts.map(move |(_, when)| mails(when, method))
+    });
+    all.any(|mails| mails)
+}
+
+/// What nobody consumes, when the method `null` or `mailto` gets it.
+fn in_vain(facts: &Facts, option: &str, what: &str, method: &str) -> Option<Finding> {
+    let parts = parts(facts, option);
+    let left = parts.iter().filter(|(_, when)| !mails(*when, method));
+    let left: Vec<&str> = left.map(|(part, _)| *part).collect();
+    let what = match left.len() {
+        0 => return None,
+        n if n == parts.len() => what.to_owned(),
+        _ => format!("{what} of group {}", left.join(", ")),
+    };
+    let advice = match method {
+        "null" => "Name another method, or leave the option out.",
+        _ => "notifyd.toml(5) says what becomes mail. external gets all of it; log shows it.",
+    };
+    let what = format!(
+        "{option}: {method} takes {what} and does nothing with it; Cyrus makes and sends it in vain"
+    );
+    Some(warning(what).advice(advice))
+}
+
 /// A method that does not exist, or does nothing with what it gets.
 pub(super) fn notifier(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -58,8 +115,10 @@ pub(super) fn notifier(facts: &Facts) -> Vec<Finding> {
         let finding = match method::find(name).map(|kind| kind.name) {
             None => error(format!("{option}: there is no method {}, so each notification of {what} is lost, with a warning in the log", shown(name)))
                 .advice(format!("There are: {}.", method::names())),
-            Some("null") => warning(format!("{option}: null takes {what} and does nothing with it; Cyrus makes and sends all of it in vain"))
-                .advice("Name another method, or leave the option out."),
+            Some(name @ ("null" | "mailto")) => match in_vain(facts, option, what, name) {
+                Some(finding) => finding,
+                None => continue,
+            },
             Some("external") if facts.settings.notify_external.is_none() => error(format!("{option}: external has no program, so each notification of {what} fails"))
                 .advice("notify_external: /path/of/the/program"),
             _ => continue,

@@ -57,33 +57,6 @@ fn names_mailto(facts: &Facts, notifier: &str) -> bool {
     name.is_some_and(|name| name.eq_ignore_ascii_case(b"mailto"))
 }
 
-/// Cyrus names `mailto`, and no mail comes of it.
-pub(super) fn in_vain(facts: &Facts) -> Vec<Finding> {
-    let all = occasions(facts);
-    let notifiers = ["mailnotifier", "imipnotifier", "event_notifier"];
-    let named = notifiers
-        .into_iter()
-        .filter(|name| names_mailto(facts, name));
-    let vain = named.filter(|notifier| {
-        !all.iter().any(|occasion| {
-            occasion.notifier == *notifier
-                && occasion.when != MailWhen::Off
-                && occasion.has_group(facts)
-        })
-    });
-    vain.map(|notifier| {
-        let advice = match notifier {
-            "event_notifier" => "Add calendar to event_groups for calendar alarms; [quota] and [signin] in notifyd.toml for the others.".to_owned(),
-            "mailnotifier" => "In notifyd.toml: [newmail] with mail = \"named\", and to = \"an address\".".to_owned(),
-            _ => "In notifyd.toml: [imip] with mail = \"named\".".to_owned(),
-        };
-        warning(format!("{notifier}: mailto, and no mail comes of what it sends"))
-            .at(facts.option(notifier))
-            .advice(advice)
-    })
-    .collect()
-}
-
 /// notifyd.toml wants mail, and Cyrus sends nothing that it could be made of.
 pub(super) fn unsent(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();

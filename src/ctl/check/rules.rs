@@ -49,7 +49,6 @@ rules! {
     "applepush" events::applepush;
     "sendmail" delivery::sendmail;
     "smtp" mail::smtp;
-    "mail-in-vain" mail::in_vain;
     "mail-unsent" mail::unsent;
     "newmail" mail::addressee;
     "signin" mail::networks;

@@ -52,8 +52,8 @@ pub(super) fn own(facts: &Facts) -> Vec<Finding> {
     };
     let found = own.problems.iter().map(|problem| {
         error(format!(
-            "{}. notifyd runs as if this were not there",
-            problem.what
+            "{}; notifyd runs as if this were not there",
+            problem.what.trim_end_matches('?')
         ))
         .at(Spot {
             file: file.display().to_string(),

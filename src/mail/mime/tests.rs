@@ -10,6 +10,7 @@ fn words(text: &str, html: Option<&str>) -> Words {
         text: text.into(),
         html: html.map(Into::into),
         fields: Vec::new(),
+        wrong: Vec::new(),
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
     }
     let alarm = Alarm::read(&event, delivery.received);
     let values = values(office, &event, &alarm);
-    let words = notice::words(office, "alarm", user.as_bytes(), &Value::Object(values));
+    let words = office.words("alarm", user.as_bytes(), &Value::Object(values));
     let parts = file(&alarm.appointment, delivery.received);
     let mails = recipients.into_iter().enumerate().filter_map(|(n, to)| {
         let to = [to];

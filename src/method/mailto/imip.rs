@@ -108,7 +108,7 @@ impl Invitation {
         let values = Value::Object(self.values(&delivery.notification.user));
         // He who reads it may be anybody's user: what is known is his domain at most.
         let reader = self.recipient.to_string();
-        let words = notice::words(office, "imip", reader.as_bytes(), &values);
+        let words = office.words("imip", reader.as_bytes(), &values);
         let (from, to) = (
             self.with_name(&self.sender),
             self.with_name(&self.recipient),

@@ -34,7 +34,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
         return Composed::Nothing("[newmail] to is the mailbox itself".into());
     }
     let values = values(office, n, &message);
-    let words = notice::words(office, "newmail", &n.user, &values);
+    let words = office.words("newmail", &n.user, &values);
     match notice::message(office, delivery, 0, &to, &words, &[]) {
         None => Composed::Wrong("an address is too long".into()),
         Some(message) => Composed::Mails(vec![Mail {

@@ -9,16 +9,10 @@ use crate::mail::mime::Part;
 use crate::mail::template::Words;
 use crate::spool::Micros;
 use ring::digest::{Context, SHA256};
-use serde_json::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Addresses that one key may name.
 const TARGETS: usize = 20;
-
-/// The words of `kind` for `user`.
-pub(super) fn words(office: &Office, kind: &str, user: &[u8], values: &Value) -> Words {
-    office.templates.render(kind, office.language(user), values)
-}
 
 /// The mail `n` of `delivery` to `to` (RFC 3834 section 5.2: auto-generated). None when a field cannot be written.
 pub(super) fn message(

@@ -33,6 +33,9 @@ pub(super) fn occasion(notification: &Notification) -> Option<Occasion> {
 
 /// Whether `mailto` wants `notification`, which names it (`named`) or another method.
 pub(super) fn wants(config: &Config, notification: &Notification, named: bool) -> bool {
+    if !named && !takes_from_others(config) {
+        return false; // without a look at the event
+    }
     let when = match occasion(notification) {
         None => return false,
         // A method was named in the script.
@@ -48,6 +51,18 @@ pub(super) fn wants(config: &Config, notification: &Notification, named: bool) -
         MailWhen::Named => named,
         MailWhen::Always => true,
     }
+}
+
+/// Whether it gets any notification that names another method.
+fn takes_from_others(config: &Config) -> bool {
+    let each = [
+        config.alarm.mail,
+        config.quota.mail,
+        config.imip.mail,
+        config.newmail.mail,
+        config.signin.mail,
+    ];
+    each.contains(&MailWhen::Always)
 }
 
 fn of_event(message: &[u8]) -> Option<Occasion> {

@@ -6,16 +6,21 @@ use crate::config::toml::{Config, OwnerForm};
 use crate::mail::Message;
 use crate::mail::address::Address;
 use crate::mail::header::{Header, quoted_string};
-use crate::mail::template::Templates;
+use crate::mail::template::{Templates, Words};
 use crate::spool::ledger::Ledger;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use log::warn;
-use std::sync::Arc;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Cyrus' default for `defaultdomain`: not a domain that anybody has.
 const NO_DOMAIN: &[u8] = b"internal";
+
+/// How many lines about templates are said.
+const SAID: usize = 100;
 
 /// What composers share.
 pub(super) struct Office {
@@ -29,8 +34,9 @@ pub(super) struct Office {
     pub(super) domain: String,
     /// What is remembered from one mail to the next.
     pub(super) ledger: Arc<Ledger>,
-    /// The words of mails.
-    pub(super) templates: Templates,
+    templates: Templates,
+    /// What was said of templates already: it would be the same at each mail.
+    said: Mutex<BTreeSet<String>>,
     owners: Owners,
 }
 
@@ -55,8 +61,21 @@ impl Office {
             domain: String::from_utf8_lossy(domain).into_owned(),
             ledger: context.ledger.clone(),
             templates,
+            said: Mutex::default(),
             owners: Owners::new(context.ledger.clone()),
         }
+    }
+
+    /// The words of a mail of `kind` to or for `user`, in his language.
+    pub(super) fn words(&self, kind: &str, user: &[u8], values: &Value) -> Words {
+        let words = self.templates.render(kind, self.language(user), values);
+        for line in &words.wrong {
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            if said.len() < SAID && said.insert(line.clone()) {
+                warn!("{line}; the built-in one is used");
+            }
+        }
+        words
     }
 
     /// The address of `user`; none when no address can be made of that name.
@@ -66,7 +85,7 @@ impl Office {
     }
 
     /// The language of `user`: his own, else his domain's, else the usual one.
-    pub(super) fn language(&self, user: &[u8]) -> &str {
+    fn language(&self, user: &[u8]) -> &str {
         let (user, known) = (String::from_utf8_lossy(user), &self.config.templates);
         let domain = user
             .rsplit_once('@')

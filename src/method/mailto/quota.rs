@@ -47,7 +47,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
         Err(why) => return Composed::Nothing(format!("nobody to tell: {why}")),
     };
     let values = values(office, &event, &quota, &crossing);
-    let words = notice::words(office, "quota", user.as_bytes(), &values);
+    let words = office.words("quota", user.as_bytes(), &values);
     let Some(message) = notice::message(office, delivery, 0, &to, &words, &[]) else {
         return Composed::Wrong("an address is too long".into());
     };

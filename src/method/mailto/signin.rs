@@ -72,7 +72,7 @@ fn mail(
         Err(why) => return Composed::Nothing(format!("nobody to tell: {why}")),
     };
     let values = values(office, delivery, event, user, address);
-    let words = notice::words(office, "signin", user.as_bytes(), &values);
+    let words = office.words("signin", user.as_bytes(), &values);
     let Some(message) = notice::message(office, delivery, 0, &to, &words, &[]) else {
         return Composed::Wrong("an address is too long".into());
     };

@@ -195,14 +195,41 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
         ),
         (with("mailnotifier: logg"), &["notifier error 4"]),
         (with("event_notifier: null"), &["notifier warning 4"]),
-        (with("mailnotifier: mailto"), &["mail-in-vain warning 4"]),
+        (with("mailnotifier: mailto"), &["notifier warning 4"]),
         (
-            with("event_notifier: mailto\nevent_groups: message"),
-            &["mail-in-vain warning 4"],
+            with_own("mailnotifier: mailto", "[newmail]\nmail = 'named'"),
+            &["notifier warning 4"], // to nobody
         ),
         (
-            with_own("imipnotifier: mailto", "[imip]\nmail = 'off'\n"),
-            &["mail-in-vain warning 4", "size note 4"],
+            with_own(
+                "mailnotifier: mailto",
+                "[newmail]\nmail = 'named'\nto = 'a@example.org'",
+            ),
+            &[],
+        ),
+        (with("imipnotifier: mailto"), &["size note 4"]),
+        (with("event_notifier: mailto"), &["notifier warning 4"]),
+        (
+            with("event_notifier: mailto\nevent_groups: calendar"),
+            &["calendar warning 5"],
+        ),
+        (
+            with("event_notifier: mailto\nevent_groups: calendar access"),
+            &["notifier warning 4", "calendar warning 5", "access note 5"],
+        ),
+        (
+            with_own(
+                "event_notifier: null\nevent_groups: access",
+                "[signin]\nmail = 'named'",
+            ),
+            &["notifier warning 4", "access note 5"],
+        ),
+        (
+            with_own(
+                "event_notifier: null\nevent_groups: access",
+                "[signin]\nmail = 'always'",
+            ),
+            &["access note 5"],
         ),
         (with("mailnotifier: external"), &["notifier error 4"]),
         (
@@ -286,11 +313,12 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
             &["sendmail error 0"],
         ),
         (
-            changed(|facts| {
+            {
+                let imapd = IMAPD.replace("sievenotifier: mailto", "mailnotifier: log");
+                let mut facts = facts(&imapd, &services(LISTEN));
                 facts.settings.sendmail = "/x".into();
-                facts.settings.emitters.sievenotifier = None;
-                facts.settings.emitters.mailnotifier = Some(b"log".into());
-            }),
+                facts
+            },
             &["sendmail warning 0", "sieve note 0"],
         ),
         (

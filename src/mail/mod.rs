@@ -6,6 +6,7 @@ pub mod address;
 pub mod body;
 pub mod header;
 pub mod mime;
+pub mod seven_bit;
 pub mod template;
 
 use header::Header;

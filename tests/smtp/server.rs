@@ -86,7 +86,7 @@ pub(crate) struct Plan {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// TLS from the first byte.
     pub(crate) wrapped: bool,
-    pub(crate) address: &'static str,
+    pub(crate) address: String,
 }
 
 impl Default for Plan {
@@ -95,7 +95,7 @@ impl Default for Plan {
             offers: &["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN"],
             tls: None,
             wrapped: false,
-            address: "127.0.0.1:0",
+            address: "127.0.0.1:0".to_owned(),
         }
     }
 }
@@ -125,7 +125,7 @@ impl Server {
     }
 
     pub(crate) fn with(plan: Plan, script: impl Fn(&At) -> Act + Send + Sync + 'static) -> Server {
-        let listener = TcpListener::bind(plan.address).unwrap();
+        let listener = TcpListener::bind(&plan.address).unwrap();
         let address = listener.local_addr().unwrap();
         let heard: Arc<Mutex<Heard>> = Arc::default();
         let (shared, plan, script) = (heard.clone(), Arc::new(plan), Arc::new(script));

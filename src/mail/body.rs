@@ -64,7 +64,7 @@ fn is_plain(text: &[u8]) -> bool {
     })
 }
 
-fn quoted_printable(text: &[u8]) -> Vec<u8> {
+pub(super) fn quoted_printable(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() * 2);
     let mut column = 0;
     for (n, &byte) in text.iter().enumerate() {

@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod encoded;
 pub mod header;
 pub mod mime;
+pub mod seven_bit;
 pub mod template;
 
 use header::Header;

@@ -1,0 +1,248 @@
+//! A connection to the mail server: TCP, greeting, EHLO, TLS, AUTH.
+//!
+//! What goes wrong here is an administrator's to mend, on his server or in his imapd.conf, and nobody has the mail yet:
+//! whatever the server answers, it is tried again later.
+
+use super::offers::Offers;
+use super::place::{Place, Tls};
+use super::reply::{Reply, io_why, why};
+use crate::config::Settings;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::Ehlo;
+use lettre::transport::smtp::extension::ClientId;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a reply may take before there are data. RFC 5321 section 4.5.3.2 has five minutes, which all of an
+/// attempt has by default: so a server that hangs leaves time for the others.
+const REPLY: Duration = Duration::from_secs(60);
+/// How long a server that is left may take to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(100);
+
+/// The mail server, as imapd.conf describes it.
+pub(super) struct Server {
+    place: Result<Place, String>,
+    hello: ClientId,
+    login: Option<Result<Credentials, String>>,
+    /// Made when it is first needed: it reads all roots of the system.
+    trust: Mutex<Option<TlsParameters>>,
+}
+
+/// The times of an attempt.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    /// Until here everything but the data: half of the time. The rest is the server's, to take the mail in.
+    pub(super) ready: Instant,
+    /// Until here everything.
+    pub(super) end: Instant,
+}
+
+impl Clock {
+    /// The times of an attempt that begins now.
+    pub(super) fn new(limit: Duration) -> Clock {
+        let now = Instant::now();
+        Clock {
+            ready: now + limit / 2,
+            end: now + limit,
+        }
+    }
+
+    /// How long the next reply may take, before there are data.
+    pub(super) fn reply(&self) -> Result<Duration, String> {
+        let left = self.ready.saturating_duration_since(Instant::now());
+        match left.is_zero() {
+            true => Err("too slow for the time limit".into()),
+            false => Ok(left.min(REPLY)),
+        }
+    }
+}
+
+/// A connection that is ready for mail.
+pub(super) struct Connection {
+    pub(super) smtp: SmtpConnection,
+    pub(super) offers: Offers,
+    /// When it was last used.
+    pub(super) used: Instant,
+}
+
+impl Connection {
+    /// Says goodbye.
+    pub(super) fn quit(mut self) {
+        let _ = self.smtp.set_timeout(Some(GOODBYE));
+        let _ = self.smtp.quit(); // whatever he answers, we are gone
+    }
+}
+
+impl Server {
+    /// The one that imapd.conf names.
+    pub(super) fn new(settings: &Settings) -> Server {
+        let place = Place::parse(&settings.smtp_host);
+        let wanted = place.as_ref().is_ok_and(|place| place.auth);
+        let name = settings.smtp_auth_authname.as_ref();
+        let login = name.filter(|_| wanted).map(|name| {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec());
+            let password = settings.smtp_auth_password.as_deref().unwrap_or_default();
+            match (text(name), text(password)) {
+                (Ok(name), Ok(password)) => Ok(Credentials::new(name, password)),
+                _ => Err("smtp_auth_authname or smtp_auth_password is not UTF-8".to_owned()),
+            }
+        });
+        let hello = String::from_utf8_lossy(&settings.servername).into_owned();
+        Server {
+            place,
+            hello: ClientId::Domain(hello),
+            login,
+            trust: Mutex::new(None),
+        }
+    }
+
+    /// Its name for the log.
+    pub(super) fn name(&self) -> String {
+        self.place
+            .as_ref()
+            .map(Place::to_string)
+            .unwrap_or_default()
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// Why there is no connection, for the log.
+    pub(super) fn connect(&self, clock: &Clock) -> Result<Connection, String> {
+        let place = self.place.as_ref().map_err(String::clone)?;
+        let named = |why: String| format!("{place}: {why}");
+        let addresses = addresses(place).map_err(named)?;
+        let wrapped = match place.tls {
+            Tls::FromStart => Some(self.trust(place).map_err(named)?),
+            _ => None,
+        };
+        let limit = clock.reply().map_err(named)?;
+        let connected = SmtpConnection::connect(
+            addresses.as_slice(),
+            Some(limit),
+            &self.hello,
+            wrapped.as_ref(),
+            None,
+        );
+        let mut smtp = connected.map_err(|error| told(place, &error, "the connection"))?;
+        let is_here = addresses.iter().all(|address| address.ip().is_loopback());
+        if self.needs_tls(place, &smtp, is_here) {
+            self.start_tls(place, &mut smtp, clock)?;
+        }
+        if let Some(login) = &self.login {
+            let credentials = login.as_ref().map_err(String::clone)?;
+            if !smtp.is_encrypted() && !is_here {
+                return Err(named(
+                    "offers no STARTTLS, and a password is not sent in clear".into(),
+                ));
+            }
+            log_in(place, &mut smtp, credentials, clock)?;
+        }
+        set_timeout(&mut smtp, clock.reply().map_err(named)?).map_err(named)?;
+        // lettre has said EHLO already, and keeps what it knows; the rest is for us.
+        let hello = smtp.command(Ehlo::new(self.hello.clone()));
+        let hello = hello.map_err(|error| told(place, &error, "EHLO"))?;
+        Ok(Connection {
+            smtp,
+            offers: Offers::of(&hello),
+            used: Instant::now(),
+        })
+    }
+
+    /// Whether TLS has to begin now. On this machine a password needs it only when the server says so: its certificate
+    /// is rarely one that anybody could verify.
+    fn needs_tls(&self, place: &Place, smtp: &SmtpConnection, is_here: bool) -> bool {
+        match place.tls {
+            Tls::Required => true,
+            Tls::FromStart => false,
+            Tls::ForPassword => {
+                let can_log_in = smtp.server_info().get_auth_mechanism(MECHANISMS).is_some();
+                self.login.is_some() && smtp.can_starttls() && (!is_here || !can_log_in)
+            }
+        }
+    }
+
+    fn start_tls(
+        &self,
+        place: &Place,
+        smtp: &mut SmtpConnection,
+        clock: &Clock,
+    ) -> Result<(), String> {
+        let named = |why: String| format!("{place}: {why}");
+        if !smtp.can_starttls() {
+            return Err(named(
+                "does not offer STARTTLS, which smtp_host asks for: nothing is sent in clear"
+                    .into(),
+            ));
+        }
+        let trust = self.trust(place).map_err(named)?;
+        set_timeout(smtp, clock.reply().map_err(named)?).map_err(named)?;
+        smtp.starttls(&trust, &self.hello)
+            .map_err(|error| told(place, &error, "STARTTLS"))
+    }
+
+    /// The roots of the system, and the name that the certificate must have.
+    fn trust(&self, place: &Place) -> Result<TlsParameters, String> {
+        let mut trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
+        if trust.is_none() {
+            let made = TlsParameters::new(place.host.clone());
+            *trust = Some(made.map_err(|error| format!("TLS: {}", why(&error)))?);
+        }
+        trust.clone().ok_or_else(String::new)
+    }
+}
+
+const MECHANISMS: &[Mechanism] = &[Mechanism::Plain, Mechanism::Login];
+
+fn log_in(
+    place: &Place,
+    smtp: &mut SmtpConnection,
+    credentials: &Credentials,
+    clock: &Clock,
+) -> Result<(), String> {
+    let named = |why: String| format!("{place}: {why}");
+    if smtp.server_info().get_auth_mechanism(MECHANISMS).is_none() {
+        return Err(named(
+            "offers neither AUTH PLAIN nor AUTH LOGIN, and smtp_auth_authname is set".into(),
+        ));
+    }
+    set_timeout(smtp, clock.reply().map_err(named)?).map_err(named)?;
+    match smtp.auth(MECHANISMS, credentials) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(told(place, &error, "AUTH")),
+    }
+}
+
+fn addresses(place: &Place) -> Result<Vec<SocketAddr>, String> {
+    let host = (place.host.as_str(), place.port);
+    let found = host.to_socket_addrs();
+    let found: Vec<SocketAddr> = found
+        .map_err(|error| format!("no address: {}", io_why(&error)))?
+        .collect();
+    match found.is_empty() {
+        true => Err("no address".into()),
+        false => Ok(found),
+    }
+}
+
+/// Sets how long the next read or write may take.
+pub(super) fn set_timeout(smtp: &mut SmtpConnection, limit: Duration) -> Result<(), String> {
+    smtp.set_timeout(Some(limit))
+        .map_err(|error| io_why(&error))
+}
+
+/// What went wrong while connecting, for the log. A reply is told as Postfix tells it.
+fn told(place: &Place, error: &Error, step: &str) -> String {
+    match error.status() {
+        None => format!("{place}: {}", why(error)),
+        Some(_) => said(&place.to_string(), &Reply::of_error(error), step),
+    }
+}
+
+/// A reply that is not yes, for the log.
+pub(super) fn said(name: &str, reply: &Reply, step: &str) -> String {
+    format!("{name} said: {} (in reply to {step})", reply.text)
+}

@@ -3,10 +3,14 @@
 //! Lines end in LF, as `sendmail(8)` wants them on its standard input; what sends by SMTP makes CRLF of them.
 
 pub mod address;
+pub mod auto_submitted;
 pub mod body;
+pub mod encoded_word;
 pub mod header;
 pub mod mime;
 pub mod template;
+pub mod trigger;
+pub mod uri;
 
 use header::Header;
 

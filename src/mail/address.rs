@@ -57,6 +57,14 @@ impl Address {
         Address::checked(local, Some(domain))
     }
 
+    /// The address that every mail server has (RFC 5321 section 4.5.1).
+    pub fn postmaster() -> Address {
+        Address {
+            local: "postmaster".into(),
+            domain: None,
+        }
+    }
+
     /// The address of a user by his name at Cyrus, which is a local part without quotes, perhaps with a domain.
     ///
     /// # Errors
@@ -160,8 +168,12 @@ fn refuse_hidden(text: &str) -> Result<(), &'static str> {
     if text.contains(char::is_control) {
         return Err("has a control character");
     }
-    match text.contains(is_hidden) {
-        true => Err("has an invisible character"),
+    if text.contains(is_hidden) {
+        return Err("has an invisible character");
+    }
+    // Readers decode them where none may be (RFC 2047 section 5), and get another address.
+    match text.contains("=?") {
+        true => Err("looks like an encoded word"),
         false => Ok(()),
     }
 }

@@ -167,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(text in any::<String>(), column in 0usize..60) {
+        fn what_is_written_is_read(text in any::<String>(), column in 0usize..55) {
             let words = encode(&text, column);
             prop_assert!(words.iter().all(|w| w.len() < FOLD));
             prop_assert!(words.first().is_none_or(|w| column + 1 + w.len() <= FOLD));

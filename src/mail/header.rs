@@ -37,17 +37,14 @@ impl Header {
 
     fn text(name: &str, value: &[u8], must_encode: bool) -> Header {
         let value = without_controls(value);
-        let longest = value
-            .split(|&b| b == b' ')
-            .map(<[u8]>::len)
-            .max()
-            .unwrap_or(0);
-        if value.is_ascii() && longest <= MAX_LINE - FOLD && !must_encode {
-            Header::folded(name, value.split(|&b| b == b' '))
-        } else {
-            let words = encode(&String::from_utf8_lossy(&value), name.len() + 1);
-            Header::folded(name, words.iter().map(Vec::as_slice))
+        if value.is_ascii() && !must_encode {
+            let plain = Header::folded(name, value.split(|&b| b == b' '));
+            if plain.fits() {
+                return plain;
+            }
         }
+        let words = encode(&String::from_utf8_lossy(&value), name.len() + 1);
+        Header::folded(name, words.iter().map(Vec::as_slice))
     }
 
     /// A structured field from text that needs no encoding, such as addresses and message ids. Only
@@ -55,11 +52,12 @@ impl Header {
     pub fn structured(name: &str, value: &[u8]) -> Option<Header> {
         let value = without_controls(value);
         let header = Header::folded(name, value.split(|&b| b == b' '));
-        let fits = header
-            .0
-            .split(|&b| b == b'\n')
-            .all(|line| line.len() <= MAX_LINE);
-        fits.then_some(header)
+        header.fits().then_some(header)
+    }
+
+    fn fits(&self) -> bool {
+        let mut lines = self.0.split(|&b| b == b'\n');
+        lines.all(|line| line.len() <= MAX_LINE)
     }
 
     /// Puts the words behind the name, a blank between them, or a line end and a blank.
@@ -184,6 +182,10 @@ mod tests {
             "Subject: =?UTF-8?B?R3LDvMOfZQ==?=\n"
         );
         assert!(Header::structured("To", &[b'x'; 2000]).is_none());
+        for long in [[b'x'; 2000], [b' '; 2000]] {
+            let header = Header::unstructured("Subject", &long);
+            assert!(header.fits() && text(&header).contains("=?UTF-8?B?"));
+        }
     }
 
     #[test]

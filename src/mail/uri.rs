@@ -15,8 +15,8 @@ use super::address::{Address, Mailbox};
 pub const MAX_RECIPIENTS: usize = 8;
 /// How many header fields a URI may have, as in Pigeonhole.
 pub const MAX_FIELDS: usize = 16;
-/// The longest name of a header field, in octets.
-const MAX_NAME: usize = 60;
+/// The longest name of a header field, in octets: it must leave room for a value in its line.
+const MAX_NAME: usize = 40;
 
 /// The fields that are not taken from a URI. A `*` stands for any end.
 const DENIED: &[&str] = &[
@@ -179,16 +179,17 @@ fn read_addresses(list: &[u8]) -> Result<Vec<Address>, String> {
     let mut all = Vec::new();
     for part in split_list(list) {
         let part = percent_decoded(part);
-        if part.trim_ascii().is_empty() {
+        let part = part.trim_ascii();
+        if part.is_empty() {
             continue;
         }
         // Old scripts have names with their addresses.
-        match Mailbox::parse(&part) {
+        match Mailbox::parse(part) {
             Ok(mailbox) => all.push(mailbox.address),
             Err(why) => {
                 return Err(format!(
                     "{}: the address {why}",
-                    String::from_utf8_lossy(&part)
+                    String::from_utf8_lossy(part)
                 ));
             }
         }
@@ -254,9 +255,13 @@ pub(super) fn hex(high: u8, low: u8) -> Option<u8> {
     u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
-/// RFC 5322 section 3.6.8.
+/// Narrower than RFC 5322 section 3.6.8: every name that is registered is made so, and what isn't is somebody's trick.
 fn is_field_name(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic() && b != b':')
+    (1..=MAX_NAME).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 fn is_denied(name: &str) -> bool {

@@ -11,6 +11,8 @@
 mod alarm;
 mod guard;
 mod imip;
+#[cfg(test)]
+mod laws;
 mod mail;
 mod newmail;
 mod occasion;

@@ -63,6 +63,7 @@ fn what_is_no_address() {
         ("\"a\rb\"@c", "has a control character"),
         ("a\u{202e}b@c", "has an invisible character"),
         ("a\u{a0}b@c", "has a blank in it"),
+        ("=?UTF-8?Q?a?=@b", "looks like an encoded word"),
         ("@b", "has nothing before the @"),
         ("\"\"@b", "has nothing before the @"),
         ("\"a b\"", "has no domain, and is no user's name"),

@@ -3,13 +3,16 @@
 //! Lines end in LF, as `sendmail(8)` wants them on its standard input; what sends by SMTP makes CRLF of them.
 
 pub mod address;
+pub mod auto_submitted;
 pub mod body;
 pub mod calendar;
-pub mod encoded;
+pub mod encoded_word;
 pub mod header;
 pub mod mime;
 pub mod seven_bit;
 pub mod template;
+pub mod trigger;
+pub mod uri;
 
 use header::Header;
 

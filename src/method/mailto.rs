@@ -13,6 +13,8 @@ mod alarm;
 mod desk;
 mod guard;
 mod imip;
+#[cfg(test)]
+mod laws;
 mod mail;
 mod newmail;
 mod notice;

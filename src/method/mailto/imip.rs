@@ -15,7 +15,7 @@ use crate::mail::Message;
 use crate::mail::address::Address;
 use crate::mail::calendar::Person;
 use crate::mail::calendar::read::{Object, object};
-use crate::mail::encoded::phrase;
+use crate::mail::header::phrase;
 use crate::mail::mime::Part;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -140,9 +140,9 @@ impl Invitation {
     /// The address with its name before it.
     fn with_name(&self, address: &Address) -> Vec<u8> {
         let bare = format!("<{address}>");
-        match self.name(address) {
-            "" => bare.into_bytes(),
-            name => [phrase(name), bare.into_bytes()].join(&b' '),
+        match phrase(self.name(address)) {
+            None => bare.into_bytes(),
+            Some(name) => format!("{name} {bare}").into_bytes(),
         }
     }
 

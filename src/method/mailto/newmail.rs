@@ -10,7 +10,7 @@ use super::mail::{Composed, Mail};
 use super::notice::{self, server, targets};
 use super::office::Office;
 use crate::mail::address::Address;
-use crate::mail::encoded::decode;
+use crate::mail::encoded_word::decode;
 use crate::wire::Notification;
 use serde_json::{Value, json};
 
@@ -90,7 +90,7 @@ fn same_mailbox(one: &Address, other: &Address) -> bool {
 
 /// What the template gets.
 fn values(office: &Office, n: &Notification, message: &str) -> Value {
-    let of = |name| decode(field(message, name));
+    let of = |name| decode(field(message, name).as_bytes());
     json!({
         "user": String::from_utf8_lossy(&n.user),
         "mailbox": String::from_utf8_lossy(&n.mailbox),

@@ -2,12 +2,15 @@
 
 use super::super::{Context, Delivery};
 use super::owner::Owners;
+use crate::config::SmtpBackend;
 use crate::config::toml::{Config, OwnerForm};
 use crate::mail::Message;
-use crate::mail::address::Address;
-use crate::mail::header::{Header, quoted_string};
+use crate::mail::address::{Address, Mailbox};
+use crate::mail::auto_submitted::{Owner, notified};
+use crate::mail::header::Header;
 use crate::mail::template::{Templates, Words};
 use crate::spool::ledger::Ledger;
+use crate::system::syslog::printable;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use log::warn;
@@ -37,6 +40,10 @@ pub(super) struct Office {
     templates: Templates,
     /// What was said of templates already: it would be the same at each mail.
     said: Mutex<BTreeSet<String>>,
+    /// `[mailto] from`.
+    own_from: Option<Mailbox>,
+    /// Whether the mail server that gets the mails wants a domain in every address: sendmail adds one itself.
+    qualifies: bool,
     owners: Owners,
 }
 
@@ -62,6 +69,8 @@ impl Office {
             ledger: context.ledger.clone(),
             templates,
             said: Mutex::default(),
+            own_from: read_from(&settings.own.config.mailto.from.0),
+            qualifies: settings.smtp_backend != SmtpBackend::Sendmail,
             owners: Owners::new(context.ledger.clone()),
         }
     }
@@ -80,8 +89,7 @@ impl Office {
 
     /// The address of `user`; none when no address can be made of that name.
     pub(super) fn user(&self, user: &[u8]) -> Option<Address> {
-        let address = Address::parse(user).ok()?;
-        Some(address.in_domain(&self.domain))
+        Address::of_user(user, &self.domain).ok()
     }
 
     /// The language of `user`: his own, else his domain's, else the usual one.
@@ -99,9 +107,31 @@ impl Office {
 
     /// The address that mails are from: `[mailto] from`, else the postmaster's.
     pub(super) fn from(&self) -> Option<Address> {
-        let own = self.config.mailto.from.0.as_bytes();
-        let own = Address::parse(own).ok();
-        let address = own.or_else(|| Address::parse(&self.postmaster).ok())?;
+        match &self.own_from {
+            Some(own) => Some(own.address.clone().in_domain(&self.domain)),
+            None => self.postmaster(),
+        }
+    }
+
+    /// `[mailto] from` with the name that it has; none when it is not set.
+    pub(super) fn own_from(&self) -> Option<Mailbox> {
+        let Mailbox { name, address } = self.own_from.clone()?;
+        let address = address.in_domain(&self.domain);
+        Some(Mailbox { name, address })
+    }
+
+    /// From as Cyrus' own notifyd writes it. SMTP wants a domain in it.
+    pub(super) fn stock_from(&self) -> Option<Header> {
+        let postmaster = match self.postmaster() {
+            Some(address) if self.qualifies => address.in_header().into_bytes(),
+            _ => self.postmaster.clone(),
+        };
+        let from = [b"Mail Sieve Subsystem <", postmaster.as_slice(), b">"].concat();
+        Header::structured("From", &from)
+    }
+
+    fn postmaster(&self) -> Option<Address> {
+        let address = Address::parse(&self.postmaster).ok()?;
         Some(address.in_domain(&self.domain))
     }
 
@@ -138,20 +168,42 @@ impl Office {
 
     /// The value of Auto-Submitted for a mail that `user` wanted (RFC 5436 section 2.7.1): who is to blame.
     pub(super) fn auto_notified(&self, user: &[u8]) -> Vec<u8> {
-        if self.config.mailto.owner == OwnerForm::Token
-            && let Some(token) = self.owners.token(user)
-        {
-            return format!("auto-notified; owner-token={token}").into_bytes();
-        }
-        let usable = !user.is_empty() && user.iter().all(u8::is_ascii_graphic);
-        let owner = if usable { user } else { &self.postmaster };
-        let address = match owner.contains(&b'@') {
-            true => owner.to_vec(),
-            false => [owner, b"@", self.domain.as_bytes()].concat(),
-        };
-        let owner = quoted_string(&address);
-        [b"auto-notified; owner-email=".as_slice(), &owner].concat()
+        notified(&self.owner(user))
     }
+
+    /// On whose behalf a mail that `user` wanted is sent. Who has no address in ASCII has a token.
+    fn owner(&self, user: &[u8]) -> Owner {
+        let token = || self.owners.token(user).map(Owner::Token);
+        let by_token = self.config.mailto.owner == OwnerForm::Token;
+        if by_token && let Some(token) = token() {
+            return token;
+        }
+        if user.is_empty() {
+            return Owner::Email(self.postmaster_or_usual());
+        }
+        match self.user(user).filter(|user| !user.needs_smtputf8()) {
+            Some(user) => Owner::Email(user),
+            None => token().unwrap_or_else(|| Owner::Email(self.postmaster_or_usual())),
+        }
+    }
+
+    fn postmaster_or_usual(&self) -> Address {
+        self.postmaster()
+            .unwrap_or_else(|| Address::postmaster().in_domain(&self.domain))
+    }
+}
+
+/// `[mailto] from`; none when it is empty.
+fn read_from(text: &str) -> Option<Mailbox> {
+    if text.trim().is_empty() {
+        return None;
+    }
+    let read = Mailbox::parse(text.as_bytes());
+    if let Err(why) = &read {
+        let text = printable(text.as_bytes(), 300);
+        warn!("[mailto] from: {text}: the address {why}; the postmaster is used");
+    }
+    read.ok()
 }
 
 /// RFC 5322 section 3.3, in local time, as Cyrus' `time_to_rfc5322` writes it.

@@ -48,7 +48,7 @@ fn counted(n: &mut Notifyd, key: &str) -> usize {
 }
 
 /// Waits for so many records. On a busy machine, where syslogd does not keep up, some come by the spool.
-fn wait_logged(n: &Notifyd, wanted: usize) {
+fn wait_logged(n: &mut Notifyd, wanted: usize) {
     n.fence_log();
     wait_for(&format!("{wanted} records"), LIMIT * 8, || {
         (records(n).len() >= wanted).then_some(())
@@ -75,7 +75,7 @@ fn a_strangers_flood_keeps_nobody_out() {
         all += start.elapsed();
     }
     drop(flood);
-    wait_logged(&n, good);
+    wait_logged(&mut n, good);
     assert_eq!(none_missing("records", 0..good, &records(&n)), 0);
     let refused = counted(&mut n, "refused");
     println!(
@@ -119,7 +119,7 @@ fn large_datagrams_as_fast_as_they_can_be_sent() {
         }
     });
     let others = others.into_inner();
-    wait_logged(&n, others);
+    wait_logged(&mut n, others);
     none_missing("records", 0..others, &records(&n));
     let after = status(n.pid(), "VmRSS");
     println!(
@@ -156,7 +156,7 @@ fn a_syslogd_that_stands_still_stops_nothing() {
     n.spawn();
     n.fence_log();
     flush(&n);
-    wait_logged(&n, 200);
+    wait_logged(&mut n, 200);
     none_missing("records", 0..200, &records(&n));
     assert!(n.running());
 }

@@ -188,7 +188,7 @@ pub fn run(args: &[OsString], streams: &mut Streams<'_>) -> u8 {
     // Nobody is left to tell when standard error cannot be written.
     match failure {
         Failure::Usage(message) => {
-            let _ = write!(streams.err, "notifyctl: {message}\n{}", usage());
+            let _ = write!(streams.err, "notifyctl: {message}\n{}", usage_of(args));
             USAGE
         }
         Failure::Fatal(message, code) => {
@@ -221,6 +221,22 @@ fn dispatch(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure>
             "unknown command '{}'",
             name.display()
         ))),
+    }
+}
+
+/// How the command is called that `args` name; for an unknown one, where they all stand.
+fn usage_of(args: &[OsString]) -> String {
+    let named = |command: &&Command| args.first().is_some_and(|name| name == command.name);
+    match COMMANDS.iter().find(named) {
+        Some(Command {
+            name, arguments, ..
+        }) => {
+            let arguments = arguments.replace("FILTERS", select::FILTERS);
+            format!("usage: notifyctl {name} {arguments}\n")
+        }
+        None => {
+            "usage: notifyctl COMMAND [-C FILE] [ARGUMENT ...]; `notifyctl help` shows all\n".into()
+        }
     }
 }
 
@@ -290,6 +306,11 @@ mod tests {
             let (code, out, err) = call(args);
             assert_eq!((code, out.as_str()), (USAGE, ""), "{args:?}");
             assert!(err.contains("\nusage: notifyctl "), "{args:?}: {err}");
+            assert_eq!(
+                err.lines().count(),
+                2,
+                "the message must not scroll away: {err}"
+            );
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Fa
     let mut arguments = Arguments::new(args)?;
     let socket = arguments.value("--socket")?;
     let stdin = arguments.flag("--stdin");
+    let user = arguments.value("--user")?;
     let mut n = notification(&mut arguments)?;
     let settings = match socket {
         Some(_) => None,
@@ -43,12 +44,14 @@ pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Fa
             ));
         }
     };
-    if n.user.is_empty() {
-        let name = user::login_name();
-        n.user = name
-            .map_err(|error| failed(format!("{error}; name a user with --user")))?
-            .into_bytes();
-    }
+    n.user = match user {
+        Some(user) => user.into_bytes(), // events have none there
+        None => {
+            let name = user::login_name();
+            name.map_err(|error| failed(format!("{error}; name a user with --user")))?
+                .into_bytes()
+        }
+    };
     let socket = match (socket, settings) {
         (Some(path), _) => NotifySocket::from_value(path.as_bytes()),
         (None, Some(settings)) => settings.notifysocket,
@@ -79,7 +82,6 @@ fn notification(arguments: &mut Arguments) -> Result<Notification, Failure> {
         method: field("--method", "")?,
         class: field("--class", "MESSAGE")?,
         priority: field("--priority", "normal")?,
-        user: field("--user", "")?,
         mailbox: field("--mailbox", "")?,
         ..Notification::default()
     };
@@ -150,6 +152,11 @@ mod tests {
             fname: Some(b"/f".into()),
         };
         assert_eq!(n, wanted);
+        let empty = ["--socket", path, "--class", "EVENT", "--user", "", "{}"];
+        assert!(call(&empty).0.is_ok());
+        let length = receiver.recv(&mut buffer).unwrap();
+        let n = datagram::decode(&buffer[..length]).unwrap();
+        assert_eq!(n.user, b"", "as events have it");
     }
 
     #[test]

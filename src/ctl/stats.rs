@@ -35,13 +35,14 @@ const LONGEST: [(&str, &str); 2] = [
     ("longest_unread", "longest unread"),
     ("longest_uncommitted", "longest uncommitted"),
 ];
-const OF_METHOD: [&str; 6] = [
+const OF_METHOD: [&str; 7] = [
     "routed",
     "attempts",
     "delivered",
     "deferred",
     "failed",
     "expired",
+    "held",
 ];
 
 pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {

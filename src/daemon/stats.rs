@@ -66,6 +66,7 @@ fn counts(monitor: &Monitor) -> Value {
                 "deferred": of.deferred.get(),
                 "failed": of.failed.get(),
                 "expired": of.expired.get(),
+                "held": of.held.get(),
             });
             (kind.name.to_owned(), counts)
         })

@@ -184,6 +184,22 @@ fn root_becomes_the_cyrus_user_or_nothing() {
 }
 
 #[test]
+fn without_masters_descriptors_it_does_not_begin() {
+    let alone = Alone::new();
+    let conf = alone.path("imapd.conf");
+    for closed in ["3<&- 4<&-", "3>&1 4<&-", "3</dev/null 4</dev/null"] {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("exec \"$@\" {closed}"), "sh"]);
+        shell
+            .args([env!("CARGO_BIN_EXE_notifyd"), "-C"])
+            .arg(&conf)
+            .env("CYRUS_SERVICE", "notify")
+            .stdout(Stdio::piped());
+        assert_eq!(shell.output().unwrap().status.code(), EX_OSERR, "{closed}");
+    }
+}
+
+#[test]
 fn on_a_terminal_its_own_log_lines_go_there() {
     // script(1) is part of every Debian; it gives the program a terminal.
     let call = format!("{} -m lgo", env!("CARGO_BIN_EXE_notifyd"));

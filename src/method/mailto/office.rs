@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Cyrus' default for `defaultdomain`: not a domain that anybody has.
-const NO_DOMAIN: &[u8] = b"internal";
+pub(super) const NO_DOMAIN: &[u8] = b"internal";
 
 /// What composers share.
 pub(super) struct Office {

@@ -9,9 +9,11 @@
 mod answer;
 mod backlog;
 mod cost;
+mod mail;
 mod process;
 mod scene;
 mod senders;
+mod sink;
 mod speed;
 #[path = "../stage/mod.rs"]
 mod stage;
@@ -75,6 +77,7 @@ const MEASURES: &[(&str, &str, Measure)] = &[
     ("blast", "memory after a blast", backlog::blast),
     ("drain", "how fast a backlog is worked off", backlog::drain),
     ("cost", "processor time of a message", cost::cost),
+    ("mail", "mails/s by SMTP and by sendmail", mail::mail),
 ];
 
 const USAGE: &str =

@@ -156,7 +156,7 @@ impl Plan<'_> {
 pub(crate) fn notification(method: &str) -> Vec<u8> {
     let mut blank = note(method).class("EVENT").user("alice").mailbox("INBOX");
     if method == "mailto" {
-        blank = blank.option("alice@example.org");
+        blank = blank.class("SIEVE").option("alice@example.org");
     }
     let rest = SIZE - blank.bytes().len();
     blank.message("x".repeat(rest)).bytes()

@@ -37,6 +37,8 @@ pub(crate) enum Goal {
     OfDiscard(f64),
     /// Not less than stock.
     NotUnderStock,
+    /// So many times what stock does, at the median.
+    TimesStock(f64),
     /// At least this.
     AtLeast(f64),
     /// At most this.
@@ -90,6 +92,10 @@ impl Figure {
             Goal::NotUnderStock => {
                 let ratio = self.ratio(Who::Stock)?;
                 ("≥ stock".into(), ratio, ratio >= 1.0)
+            }
+            Goal::TimesStock(times) => {
+                let ratio = self.ratio(Who::Stock)?;
+                (format!("≥ {times} times stock"), ratio, ratio >= times)
             }
             Goal::AtLeast(least) => (format!("≥ {}", short(least)), ours, ours >= least),
             Goal::AtMost(most) => (format!("≤ {}", short(most)), ours, ours <= most),

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Cyrus' default for `defaultdomain`: not a domain that anybody has.
-const NO_DOMAIN: &[u8] = b"internal";
+pub(super) const NO_DOMAIN: &[u8] = b"internal";
 
 /// How many lines about templates are said.
 const SAID: usize = 100;

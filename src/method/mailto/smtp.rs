@@ -104,7 +104,7 @@ impl Transport for Smtp {
                 Ok(line) => line,
                 Err(error) => return all(Answer::Temporary(format!("no thread: {error}"))),
             };
-            let job = Job::new(letter, left());
+            let job = Job::new(letter, &self.server.domain, left());
             let turn = job.turn.clone();
             let why = match wait(&line.begin(job), end, cancel) {
                 Waited::Answers(answers) => {

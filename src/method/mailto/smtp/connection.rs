@@ -3,6 +3,7 @@
 //! What goes wrong here is an administrator's to mend, on his server or in his imapd.conf, and nobody has the mail yet:
 //! whatever the server answers, it is tried again later.
 
+use super::super::office::NO_DOMAIN;
 use super::offers::Offers;
 use super::place::{Place, Tls};
 use super::reply::{Reply, io_why, why};
@@ -26,6 +27,8 @@ const GOODBYE: Duration = Duration::from_millis(100);
 pub(super) struct Server {
     place: Result<Place, String>,
     hello: ClientId,
+    /// The domain of users who are named without one: an SMTP server need not know any (RFC 5321 section 2.3.5).
+    pub(super) domain: String,
     login: Option<Result<Credentials, String>>,
     /// Made when it is first needed: it reads all roots of the system.
     trust: Mutex<Option<TlsParameters>>,
@@ -90,10 +93,15 @@ impl Server {
                 _ => Err("smtp_auth_authname or smtp_auth_password is not UTF-8".to_owned()),
             }
         });
-        let hello = String::from_utf8_lossy(&settings.servername).into_owned();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let domain = match settings.defaultdomain.as_slice() {
+            b"" | NO_DOMAIN => &settings.servername,
+            domain => domain,
+        };
         Server {
             place,
-            hello: ClientId::Domain(hello),
+            hello: ClientId::Domain(text(&settings.servername)),
+            domain: text(domain),
             login,
             trust: Mutex::new(None),
         }

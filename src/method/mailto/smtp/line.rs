@@ -29,11 +29,12 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// A mail that has so long from now.
-    pub(super) fn new(letter: &Letter<'_>, limit: Duration) -> Job {
+    /// A mail that has so long from now. Who has no domain is in `domain`.
+    pub(super) fn new(letter: &Letter<'_>, domain: &str, limit: Duration) -> Job {
+        let whole = |address: &Address| address.clone().in_domain(domain);
         Job {
-            sender: letter.sender.cloned(),
-            recipients: letter.recipients.iter().map(|to| (*to).clone()).collect(),
+            sender: letter.sender.map(whole),
+            recipients: letter.recipients.iter().map(|to| whole(to)).collect(),
             message: letter.message.to_vec(),
             clock: Clock::new(limit),
             turn: Arc::default(),

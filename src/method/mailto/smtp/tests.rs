@@ -352,6 +352,19 @@ fn nobody_there_is_told_in_few_words() {
 }
 
 #[test]
+fn a_user_without_a_domain_gets_one() {
+    for (more, to) in [
+        ("", "bob@us.test"),
+        ("defaultdomain: d.test\n", "bob@d.test"),
+    ] {
+        let server = server_with(&[], |_| Act::Well);
+        let answers = submit(&smtp_with(&server.host(), more), &["bob"]);
+        assert!(is_sent(&answers[0]), "{answers:?}");
+        assert_eq!(server.mails()[0].to, [format!("<{to}>")]);
+    }
+}
+
+#[test]
 fn dsn_is_switched_off_where_it_is_offered() {
     let server = server_with(&["DSN"], |_| Act::Well);
     submit(&smtp(&server), &["a@x.test"]);

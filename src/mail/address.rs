@@ -202,7 +202,10 @@ fn quoted(text: &str) -> Result<(String, Option<&str>), &'static str> {
 
 /// A local part without quotes. Dots where none may be are borne: such addresses exist, and they leave in quotes.
 fn bare(local: &str) -> Result<String, String> {
-    match local.chars().find(|&c| c != '.' && !is_atext(c)) {
+    let wrong = |c: &char| *c != '.' && !is_atext(*c);
+    // In `a@b,c@d` the comma says more than the first @.
+    let comma = local.chars().find(|c| matches!(c, ',' | ';'));
+    match comma.or_else(|| local.chars().find(wrong)) {
         Some(c) => Err(complaint(c)),
         None => Ok(local.to_owned()),
     }

@@ -65,7 +65,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
         })
     });
     match mails.collect::<Vec<_>>() {
-        none if none.is_empty() => Composed::Wrong("an address is too long".into()),
+        none if none.is_empty() => Composed::Wrong(notice::UNWRITABLE.into()),
         mails => Composed::Mails(mails),
     }
 }
@@ -205,6 +205,8 @@ fn read(event: &Event<'_>) -> calendar::Event {
         end: moment(Param::End),
         start,
         recurrence,
+        // What is due is one instance, be it of a series or not.
+        repeats: false,
         unknown_zone: if unknown { name } else { String::new() },
     }
 }

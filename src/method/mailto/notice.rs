@@ -15,6 +15,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Addresses that one key may name.
 const TARGETS: usize = 20;
 
+/// Why there may be no message.
+pub(super) const UNWRITABLE: &str = "an address is too long, or there is none that it is from";
+
 /// The words of `kind` for `user`.
 pub(super) fn words(office: &Office, kind: &str, user: &[u8], values: &Value) -> Words {
     office.templates.render(kind, office.language(user), values)

@@ -31,6 +31,8 @@ pub struct Event {
     pub end: Option<Moment>,
     /// Which instance of a repeated appointment it is.
     pub recurrence: Option<Moment>,
+    /// Whether it is a series.
+    pub repeats: bool,
     /// The name of its time zone when we do not know that one; its times are [`Moment::Local`] then.
     pub unknown_zone: String,
 }

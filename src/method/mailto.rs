@@ -12,6 +12,8 @@ mod alarm;
 #[cfg(test)]
 mod desk;
 mod guard;
+#[cfg(test)]
+mod hostile;
 mod imip;
 #[cfg(test)]
 mod laws;

@@ -69,6 +69,7 @@ fn take(event: &mut Event, line: &Line) {
         "SUMMARY" => event.summary = text(),
         "DESCRIPTION" => event.description = text(),
         "LOCATION" => event.location = text(),
+        "RRULE" | "RDATE" => event.repeats = true,
         "ORGANIZER" => event.organizer = Some(line.person()),
         "ATTENDEE" if event.attendees.len() < ATTENDEES => event.attendees.push(line.person()),
         "DTSTART" => event.start = time(event, line),

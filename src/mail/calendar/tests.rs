@@ -66,6 +66,7 @@ fn visit() -> Event {
         start: Moment::read("20260701T140500", Some(&berlin())),
         end: Moment::read("20260701T150500", Some(&berlin())),
         recurrence: Moment::read("2026-06-24T14:05:00", Some(&berlin())),
+        repeats: false,
         unknown_zone: String::new(),
     }
 }
@@ -228,7 +229,7 @@ fn escapes_are_taken_back_once() {
 fn reads_what_is_folded_quoted_and_nested() {
     let text = "BEGIN:VCALENDAR\r\nmethod:request\r\nBEGIN:VTIMEZONE\r\nTZID:X\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n\
         END:STANDARD\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\nUID:u\r\nDTSTART;TZID=\"Europe/Berlin\":20260701T140500\r\n\
-        DURATION:P1DT1H\r\nSUMMARY;LANGUAGE=de:Lang\r\n er Text\\, ja\r\n\t!\r\nCOMMENT:Gern\\n:-)\r\n\
+        DURATION:P1DT1H\r\nRRULE:FREQ=WEEKLY\r\nSUMMARY;LANGUAGE=de:Lang\r\n er Text\\, ja\r\n\t!\r\nCOMMENT:Gern\\n:-)\r\n\
         ATTENDEE;CN=\"a;b:c, ^'d^'\";PARTSTAT=TENTATIVE:mailto:\r\n b@x\r\nno colon\r\n:\r\n;;=;:x\r\n\
         BEGIN:VALARM\r\nDESCRIPTION:alarm\r\nATTENDEE:mailto:alarm@x\r\nEND:VALARM\r\nEND:VEVENT\r\n\
         BEGIN:VEVENT\r\nSUMMARY:second\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
@@ -239,7 +240,10 @@ fn reads_what_is_folded_quoted_and_nested() {
     );
     assert_eq!(read.event.summary, "Langer Text, ja!");
     assert_eq!(read.comment, "Gern\n:-)");
-    assert_eq!(read.event.description, "");
+    assert_eq!(
+        (read.event.description.as_str(), read.event.repeats),
+        ("", true)
+    );
     assert_eq!(read.event.attendees.len(), 1);
     let attendee = &read.event.attendees[0];
     assert_eq!(

@@ -34,11 +34,11 @@ fn as_text(message: &Message) -> String {
 
 #[test]
 fn text_alone_is_one_part() {
-    let bytes = as_text(&begun().content(&words("Viele Grüße\n", None), true, &[]));
+    let bytes = as_text(&begun().content(&words("Mit freundlichen Grüßen\n", None), true, &[]));
     assert_eq!(
         bytes,
         "Message-ID: <1@h>\nTo: <a@b>\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\
-         Content-Transfer-Encoding: quoted-printable\n\nViele Gr=C3=BC=C3=9Fe\n"
+         Content-Transfer-Encoding: quoted-printable\n\nMit freundlichen Gr=C3=BC=C3=9Fen\n"
     );
     let bytes = as_text(&begun().content(&words("hello\n", None), true, &[]));
     assert!(bytes.ends_with("Content-Transfer-Encoding: 7bit\n\nhello\n"));

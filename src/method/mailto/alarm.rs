@@ -15,6 +15,7 @@ use crate::event::{Event, Param};
 use crate::mail::address::Address;
 use crate::mail::calendar::{self, Moment, Person, status, unescape, write, zone};
 use crate::mail::mime::Part;
+use crate::system::syslog::printable;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use log::warn;
@@ -64,7 +65,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
         })
     });
     match mails.collect::<Vec<_>>() {
-        none if none.is_empty() => Composed::Wrong("an address is too long".into()),
+        none if none.is_empty() => Composed::Wrong(notice::UNWRITABLE.into()),
         mails => Composed::Mails(mails),
     }
 }
@@ -111,12 +112,10 @@ fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
         }
     }
     if let Some(first) = left_out.first() {
-        let user = String::from_utf8_lossy(user);
-        let uid = text(event, Param::Uid);
-        warn!(
-            "alarm: user {user}: event {uid}: {} left out: {first}",
-            left_out.len()
-        );
+        let count = left_out.len();
+        let [user, uid, first] = [user, text(event, Param::Uid).as_bytes(), first.as_bytes()]
+            .map(|bytes| printable(bytes, 100));
+        warn!("alarm: user {user}: event {uid}: {count} of its recipients left out: {first}");
     }
     match all.is_empty() {
         true => own.into_iter().collect(),
@@ -206,6 +205,8 @@ fn read(event: &Event<'_>) -> calendar::Event {
         end: moment(Param::End),
         start,
         recurrence,
+        // What is due is one instance, be it of a series or not.
+        repeats: false,
         unknown_zone: if unknown { name } else { String::new() },
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
         Err(composed) => return composed,
     };
     let Some(message) = invitation.message(office, delivery) else {
-        return Composed::Wrong("an address is too long".into());
+        return Composed::Wrong(notice::UNWRITABLE.into());
     };
     let ical = digest(&[invitation.ical.as_bytes()]);
     Composed::Mails(vec![Mail {

@@ -36,7 +36,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
     let values = values(office, n, &message);
     let words = office.words("newmail", &n.user, &values);
     match notice::message(office, delivery, 0, &to, &words, &[]) {
-        None => Composed::Wrong("an address is too long".into()),
+        None => Composed::Wrong(notice::UNWRITABLE.into()),
         Some(message) => Composed::Mails(vec![Mail {
             sender: None,
             recipients: to,

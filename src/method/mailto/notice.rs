@@ -14,6 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Addresses that one key may name.
 const TARGETS: usize = 20;
 
+/// Why there may be no message.
+pub(super) const UNWRITABLE: &str = "an address is too long, or there is none that it is from";
+
 /// The mail `n` of `delivery` to `to` (RFC 3834 section 5.2: auto-generated). None when a field cannot be written.
 pub(super) fn message(
     office: &Office,

@@ -49,7 +49,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
     let values = values(office, &event, &quota, &crossing);
     let words = office.words("quota", user.as_bytes(), &values);
     let Some(message) = notice::message(office, delivery, 0, &to, &words, &[]) else {
-        return Composed::Wrong("an address is too long".into());
+        return Composed::Wrong(notice::UNWRITABLE.into());
     };
     let resource = crossing.usage.resource;
     Composed::Mails(vec![Mail {

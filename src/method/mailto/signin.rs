@@ -74,7 +74,7 @@ fn mail(
     let values = values(office, delivery, event, user, address);
     let words = office.words("signin", user.as_bytes(), &values);
     let Some(message) = notice::message(office, delivery, 0, &to, &words, &[]) else {
-        return Composed::Wrong("an address is too long".into());
+        return Composed::Wrong(notice::UNWRITABLE.into());
     };
     let forgotten = until(SystemTime::now(), office.config.signin.remember.0);
     let entry = |key: &Vec<u8>| Entry {

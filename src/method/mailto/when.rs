@@ -65,6 +65,7 @@ pub(super) fn appointment(event: &Event) -> Map<String, Value> {
         "same_day": same_day,
         "several_days": !same_day,
         "recurrence": parts_or_null(recurrence.as_ref()),
+        "repeats": event.repeats,
     });
     match values {
         Value::Object(values) => values,

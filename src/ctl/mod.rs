@@ -15,6 +15,7 @@ mod config;
 mod methods;
 pub mod notifytest;
 mod place;
+mod preview;
 mod queue;
 mod select;
 mod send;
@@ -147,6 +148,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--socket PATH] [--method M] [--class C] [--priority P] [--user U] [--mailbox B] [--option O] [--file PATH] TEXT|--stdin",
         summary: "send a notification",
         run: send::run,
+    },
+    Command {
+        name: "preview",
+        arguments: preview::ARGUMENTS,
+        summary: "show the mail that would be sent, and which templates make it",
+        run: preview::run,
     },
     Command {
         name: "methods",

@@ -16,12 +16,15 @@ mod newmail;
 mod occasion;
 mod office;
 pub mod owner;
+mod preview;
 mod quota;
 mod sendmail;
 mod sieve;
 mod signin;
 mod smtp;
 mod transport;
+
+pub use preview::{Letter as PreviewLetter, Preview, preview};
 
 use super::{Context, Delivery, Kind, Late, Method, Outcome};
 use crate::mail::address::Address;

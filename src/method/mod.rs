@@ -114,6 +114,8 @@ macro_rules! registry {
 
 registry! { null log mailto zephyr external }
 
+pub use mailto::{Preview, PreviewLetter, preview};
+
 /// The method of that name, compared without case as Cyrus does (`strcasecmp`).
 pub fn find(name: &[u8]) -> Option<&'static Kind> {
     METHODS

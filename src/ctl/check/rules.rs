@@ -50,6 +50,7 @@ rules! {
     "sendmail" delivery::sendmail;
     "smtp" delivery::smtp;
     "external" delivery::external;
+    "templates" delivery::templates;
     "user" machine::user;
     "spool-folder" machine::spool_folder;
     "file-system" machine::file_system;

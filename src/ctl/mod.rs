@@ -150,12 +150,6 @@ const COMMANDS: &[Command] = &[
         run: send::run,
     },
     Command {
-        name: "preview",
-        arguments: preview::ARGUMENTS,
-        summary: "show the mail that would be sent, and which templates make it",
-        run: preview::run,
-    },
-    Command {
         name: "methods",
         arguments: "[--json]",
         summary: "the methods there are",
@@ -166,6 +160,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--json] [--defaults]",
         summary: "print what imapd.conf and notifyd.toml set, and what is wrong with them",
         run: config::run,
+    },
+    Command {
+        name: "preview",
+        arguments: preview::ARGUMENTS,
+        summary: "show the mail that would be sent, and which templates make it",
+        run: preview::run,
     },
     Command {
         name: "completions",

@@ -104,6 +104,8 @@ const NAMED: fn(&Config, &Notification, bool) -> bool = |_, _, named| named;
 
 mod program;
 
+pub use mailto::{Preview, PreviewLetter, preview};
+
 macro_rules! registry {
     ($($name:ident)*) => {
         $(mod $name;)*
@@ -113,8 +115,6 @@ macro_rules! registry {
 }
 
 registry! { null log mailto zephyr external }
-
-pub use mailto::{Preview, PreviewLetter, preview};
 
 /// The method of that name, compared without case as Cyrus does (`strcasecmp`).
 pub fn find(name: &[u8]) -> Option<&'static Kind> {

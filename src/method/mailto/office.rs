@@ -6,7 +6,7 @@ use crate::config::toml::{Config, OwnerForm};
 use crate::mail::Message;
 use crate::mail::address::Address;
 use crate::mail::header::{Header, quoted_string};
-use crate::mail::template::{Templates, Words};
+use crate::mail::template::Templates;
 use crate::spool::ledger::Ledger;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
@@ -46,7 +46,7 @@ impl Office {
         let usual = &settings.own.config.templates.language.0;
         let (templates, wrong) = Templates::open(folder.as_deref(), usual);
         for line in wrong {
-            warn!("template {line}; another one is used");
+            warn!("{line}; the built-in one is used");
         }
         Office {
             config: settings.own.config.clone(),
@@ -76,15 +76,6 @@ impl Office {
             .get(user.as_ref())
             .or_else(|| languages.get(&format!("@{domain}")));
         found.unwrap_or(&known.language.0)
-    }
-
-    /// What a mail of `kind` says of `values` in `language`. What is wrong with a template is logged.
-    pub(super) fn words(&self, kind: &str, language: &str, values: &serde_json::Value) -> Words {
-        let words = self.templates.render(kind, language, values);
-        for line in &words.wrong {
-            warn!("template {line}; another one is used");
-        }
-        words
     }
 
     /// The address that mails are from: `[mailto] from`, else the postmaster's.
@@ -141,6 +132,13 @@ impl Office {
         };
         let owner = quoted_string(&address);
         [b"auto-notified; owner-email=".as_slice(), &owner].concat()
+    }
+}
+
+impl Office {
+    /// The files of templates that were used until now.
+    pub(super) fn used_templates(&self) -> Vec<String> {
+        self.templates.used()
     }
 }
 

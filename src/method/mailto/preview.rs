@@ -87,7 +87,7 @@ pub fn preview(
     };
     Ok(Preview {
         mails: mails.into_iter().map(letter).collect(),
-        templates: office.templates.used(),
+        templates: office.used_templates(),
         wanted: occasion(notification).is_some() && wants(&settings.own.config, notification, true),
     })
 }

@@ -20,7 +20,7 @@ impl Place {
         let tmp = tempfile::tempdir().unwrap();
         let at = tmp.path().display();
         let toml = format!(
-            "[mailto]\nstyle = \"rfc5436\"\n[quota]\nmail = \"always\"\n[newmail]\nmail = \"always\"\nto = \"{{user}}\"\n[signin]\nmail = \"always\"\n[templates]\nfolder = \"{}\"\nlanguages = {{ \"@example.com\" = \"fr\" }}\n",
+            "[mailto]\nstyle = \"rfc5436\"\n[quota]\nmail = \"always\"\n[newmail]\nmail = \"always\"\nto = \"pager@example.org\"\n[signin]\nmail = \"always\"\n[templates]\nfolder = \"{}\"\nlanguages = {{ \"@example.com\" = \"fr\" }}\n",
             folder.display()
         );
         fs::write(tmp.path().join("notifyd.toml"), toml).unwrap();

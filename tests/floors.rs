@@ -56,7 +56,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Every file below `src`, with its path there (`wire/dlist/mod.rs`) and its text.
+/// Every file of Rust below `src`, with its path there (`wire/dlist/mod.rs`) and its text.
 fn sources() -> Vec<(String, String)> {
     let src = root().join("src");
     let name = |path: &Path| {
@@ -68,6 +68,7 @@ fn sources() -> Vec<(String, String)> {
     };
     files_below(&src)
         .iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
         .map(|path| (name(path), read(path)))
         .collect()
 }

@@ -96,12 +96,18 @@ fn read(usage: &'static str, options: &mut Vec<Opt>, words: &mut Vec<&'static st
     }
 }
 
-/// All options with a value, each once.
+/// All options with a value, each name once.
 fn with_value() -> Vec<Opt> {
     let mut found: Vec<Opt> = Vec::new();
     for option in COMMANDS.iter().flat_map(|command| parts(command).0) {
-        if option.value.is_some() && !found.contains(&option) {
-            found.push(option);
+        if option.value.is_none() {
+            continue;
+        }
+        // A shell that looks at the option alone, not at the command, may offer files where a name is wanted.
+        match found.iter_mut().find(|has| has.name == option.name) {
+            None => found.push(option),
+            Some(has) if option.takes_file() => *has = option,
+            Some(_) => {}
         }
     }
     found

@@ -6,13 +6,14 @@
 //!
 //! What can go wrong is a file that Cyrus would refuse: its message on standard
 //! error, with `cyr_info`'s words `fatal error: ` before it, and its exit code, 78; mistakes in notifyd.toml, each with
-//! its line, and the same exit code. Cyrus' programs refuse one thing more that is not in the file but on the
+//! its line, and the same exit code; templates that are none, likewise. Cyrus' programs refuse one thing more that is not in the file but on the
 //! disk: a `zoneinfo_dir` in which libical finds no time zones. That is not looked at here.
 
 use super::arguments::Arguments;
-use super::{CONFIG, Failure, Streams};
+use super::{CONFIG, Failure, Streams, place};
 use crate::config::toml::show;
 use crate::config::{Context, Settings};
+use crate::mail::template::Wrong;
 use crate::method;
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
@@ -37,11 +38,13 @@ pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Fa
     for warning in settings.conf().warnings() {
         writeln!(streams.err, "warning: {warning}")?;
     }
+    let templates = place::bad_templates(&settings);
     match as_json {
-        true => writeln!(streams.out, "{}", object(&settings))?,
+        true => writeln!(streams.out, "{}", object(&settings, &templates))?,
         false => print(&settings, streams)?,
     }
-    let complaints: Vec<String> = settings.own.complaints().collect();
+    let templates = templates.iter().map(|wrong| format!("template {wrong}"));
+    let complaints: Vec<String> = settings.own.complaints().chain(templates).collect();
     match complaints.is_empty() {
         true => Ok(()),
         false => Err(Failure::Fatal(complaints.join("\n").into_bytes(), CONFIG)),
@@ -58,7 +61,7 @@ fn print(settings: &Settings, streams: &mut Streams<'_>) -> Result<(), Failure> 
 }
 
 /// What is set in imapd.conf, and all that holds of notifyd.toml.
-fn object(settings: &Settings) -> Value {
+fn object(settings: &Settings, templates: &[Wrong]) -> Value {
     let changed = settings.conf().changed();
     let lines = changed
         .split(|byte| *byte == b'\n')
@@ -80,6 +83,9 @@ fn object(settings: &Settings) -> Value {
         tables.insert(table.name, rows.into());
     }
     let problem = |problem: &crate::config::toml::Problem| json!({"line": problem.line, "what": problem.what});
+    let template =
+        |wrong: &Wrong| json!({"file": wrong.file, "line": wrong.line, "what": wrong.what});
+    let templates: Vec<Value> = templates.iter().map(template).collect();
     let problems: Vec<Value> = settings.own.problems.iter().map(problem).collect();
     let file = settings
         .own
@@ -92,5 +98,6 @@ fn object(settings: &Settings) -> Value {
         "notifyd": tables,
         "spool": settings.spool().to_string_lossy(),
         "problems": problems,
+        "templates": templates,
     })
 }

@@ -16,6 +16,7 @@ mod methods;
 pub mod notifytest;
 mod owner;
 mod place;
+mod preview;
 mod queue;
 mod select;
 mod send;
@@ -166,6 +167,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--json] [--defaults]",
         summary: "print what imapd.conf and notifyd.toml set, and what is wrong with them",
         run: config::run,
+    },
+    Command {
+        name: "preview",
+        arguments: preview::ARGUMENTS,
+        summary: "show the mail that would be sent, and which templates make it",
+        run: preview::run,
     },
     Command {
         name: "completions",

@@ -1,8 +1,9 @@
-//! Where the spool is, for the commands that look into it.
+//! Where the spool and the templates are, for the commands that look into them.
 
 use super::arguments::Arguments;
 use super::{CONFIG, Failure, UNAVAILABLE};
 use crate::config::{Context, Settings};
+use crate::mail::template::{Templates, Wrong};
 use crate::method;
 use crate::spool::queue::Queue;
 use crate::system::user;
@@ -24,6 +25,14 @@ pub(super) fn settings(arguments: &mut Arguments) -> Result<Settings, Failure> {
         let _ = writeln!(io::stderr(), "warning: {complaint}"); // nobody is left to tell
     }
     Ok(settings)
+}
+
+/// What is wrong with the templates of `[templates] folder`.
+pub(super) fn bad_templates(settings: &Settings) -> Vec<Wrong> {
+    let templates = &settings.own.config.templates;
+    let folder = templates.folder.0.as_ref();
+    let folder = folder.map(|folder| folder.with(&settings.configdirectory));
+    Templates::open(folder.as_deref(), &templates.language.0).1
 }
 
 /// The spool, or `None` when there is none yet. Root becomes the Cyrus user first, so that no file of the

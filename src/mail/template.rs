@@ -28,8 +28,10 @@ mod tests;
 
 use language::Language;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// The kinds of mails.
 pub const KINDS: [&str; 6] = ["sieve", "alarm", "quota", "imip", "newmail", "signin"];
@@ -76,6 +78,8 @@ pub struct Templates {
     languages: Vec<Language>,
     /// The language of who has none.
     usual: String,
+    /// Files that have made a part of a mail. There are only so many.
+    used: Mutex<BTreeSet<String>>,
 }
 
 /// A file that can say a part of a mail, and how far it is from what was wanted.
@@ -85,6 +89,14 @@ struct Candidate<'a> {
     rank: (usize, usize),
 }
 
+/// A part of a mail, and the file that made it.
+#[derive(Default)]
+struct Made {
+    rank: (usize, usize),
+    file: String,
+    text: String,
+}
+
 impl Templates {
     /// Those that are built in, and before them those in `folder`; `usual` is the language of who has none of his
     /// own. Also what is wrong with them.
@@ -92,62 +104,76 @@ impl Templates {
         let (files, mut wrong) = folder.map(files::read).unwrap_or_default();
         let languages = language::all(&files, &mut wrong);
         let usual = usual.to_owned();
-        (Templates { languages, usual }, wrong)
+        let used = Mutex::default();
+        let templates = Templates {
+            languages,
+            usual,
+            used,
+        };
+        (templates, wrong)
     }
 
     /// What a mail of `kind` says of `values` in `language`.
     pub fn render(&self, kind: &str, language: &str, values: &Value) -> Words {
-        let values = clean::without_nulls(values);
-        let (flat, full) = (clean::flat(&values), values);
+        let full = clean::without_nulls(values);
+        let flat = clean::flat(&full);
         let mut wrong = Vec::new();
         let mut part = |part: &str, values: &Value| {
             let name = format!("{kind}.{part}");
-            let mut candidates = self.candidates(&name, language).into_iter();
-            candidates.find_map(|candidate| {
-                let made = candidate.language.render(&name, values);
-                let made = made.map_err(|error| push_once(&mut wrong, error.to_string()));
-                made.ok().map(|made| (candidate.rank, made))
-            })
+            self.part(&name, language, values, &mut wrong)
         };
-        let subject = part("subject", &flat);
-        let text = part("txt", &full);
-        let html = part("html", &full);
-        let fields = part("fields", &flat);
-        let (text_rank, text) = text.unwrap_or_default();
-        let html = html.filter(|(rank, _)| *rank <= text_rank);
-        let fields = fields.map(|(_, fields)| clean::fields(&fields));
-        let (fields, refused) = fields.unwrap_or_default();
-        wrong.extend(
-            refused
-                .iter()
-                .map(|line| format!("{kind}.fields: not a field that can be added: {line}")),
-        );
+        let subject = part("subject", &flat).unwrap_or_default();
+        let text = part("txt", &full).unwrap_or_default();
+        let html = part("html", &full).filter(|html| html.rank <= text.rank);
+        let fields = part("fields", &flat).unwrap_or_default();
+        for used in [&subject, &text, &fields].into_iter().chain(&html) {
+            self.note(&used.file);
+        }
+        let file = fields.file;
+        let (fields, refused) = clean::fields(&fields.text);
+        for line in refused {
+            wrong.push(format!("{file}: not a field that can be added: {line}"));
+        }
         Words {
-            subject: clean::subject(&subject.unwrap_or_default().1),
-            text: clean::text(&text),
-            html: html.map(|(_, html)| clean::text(&html)),
+            subject: clean::subject(&subject.text),
+            text: clean::text(&text.text),
+            html: html.map(|html| clean::text(&html.text)),
             fields,
             wrong,
         }
     }
 
-    /// The files from which the mails of `kind` in `language` are made.
-    pub fn sources(&self, kind: &str, language: &str) -> Vec<String> {
-        let mut sources = Vec::new();
-        let mut text_rank = None;
-        for part in PARTS {
-            let name = format!("{kind}.{part}");
-            let Some(first) = self.candidates(&name, language).into_iter().next() else {
-                continue;
-            };
-            match part {
-                "txt" => text_rank = Some(first.rank),
-                "html" if text_rank.is_some_and(|text| first.rank > text) => continue,
-                _ => {}
+    /// What the best file of the name `name` makes of `values` that can.
+    fn part(
+        &self,
+        name: &str,
+        language: &str,
+        values: &Value,
+        wrong: &mut Vec<String>,
+    ) -> Option<Made> {
+        for Candidate { language, rank } in self.candidates(name, language) {
+            match language.render(name, values) {
+                Ok(text) => {
+                    let file = language.origin(name).unwrap_or_default().to_owned();
+                    return Some(Made { rank, file, text });
+                }
+                Err(error) => push_once(wrong, error.to_string()),
             }
-            sources.extend(first.language.origin(&name).map(str::to_owned));
         }
-        sources
+        None
+    }
+
+    /// The files that were used until now, for who wants to know which ones count.
+    pub fn used(&self) -> Vec<String> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.iter().cloned().collect()
+    }
+
+    fn note(&self, file: &str) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if !file.is_empty() && !used.contains(file) {
+            used.insert(file.to_owned());
+        }
     }
 
     /// Where the file `name` is, best first.

@@ -23,6 +23,7 @@ mod notice;
 mod occasion;
 mod office;
 pub(super) mod owner;
+mod preview;
 mod quota;
 mod sendmail;
 mod sieve;
@@ -31,6 +32,8 @@ mod smtp;
 mod tally;
 mod transport;
 mod when;
+
+pub use preview::{Letter as PreviewLetter, Preview, preview};
 
 use super::{Context, Delivery, Kind, Late, Method, Outcome};
 use crate::mail::address::Address;

@@ -104,6 +104,8 @@ const NAMED: fn(&Config, &Notification, bool) -> bool = |_, _, named| named;
 
 mod program;
 
+pub use mailto::{Preview, PreviewLetter, preview};
+
 macro_rules! registry {
     ($($name:ident)*) => {
         $(mod $name;)*

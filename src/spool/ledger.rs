@@ -96,6 +96,18 @@ impl Ledger {
         }
     }
 
+    /// A ledger that nobody else sees, and that ends with this process.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn in_memory() -> rusqlite::Result<Ledger> {
+        let open = Open::new(Connection::open_in_memory()?, None)?;
+        Ok(Ledger {
+            path: PathBuf::new(),
+            open: Mutex::new(Some(open)),
+        })
+    }
+
     /// Makes one change of any number of entries, whole or not at all. `change` may be called twice: once for
     /// the file, and for memory when the file refuses.
     ///

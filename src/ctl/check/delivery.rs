@@ -1,8 +1,8 @@
-//! Rules about the programs by which methods deliver.
+//! Rules about the programs by which methods deliver, and the words of mails.
 
 use super::events::expects_mail;
 use super::facts::{Facts, Program};
-use super::{Finding, error, warning};
+use super::{Finding, Spot, error, warning};
 use crate::config::SmtpBackend;
 use std::path::Path;
 
@@ -61,4 +61,19 @@ pub(super) fn external(facts: &Facts) -> Vec<Finding> {
             .at(facts.option("notify_external"))
             .advice("A path, without arguments, of a program that the Cyrus user may run."),
     ]
+}
+
+pub(super) fn templates(facts: &Facts) -> Vec<Finding> {
+    let found = facts.bad_templates.iter().map(|wrong| {
+        warning(format!(
+            "{}. Mails have the words of the next language that has some, at the end the built-in English ones",
+            wrong.what
+        ))
+        .at(Spot {
+            file: wrong.file.clone(),
+            line: u32::try_from(wrong.line).unwrap_or(0),
+        })
+        .advice("Look at the mail with `notifyctl preview`; see TEMPLATES in notifyd.toml(5).")
+    });
+    found.collect()
 }

@@ -3,6 +3,7 @@
 use super::Spot;
 use crate::config::cyrus_conf::{CyrusConf, Entry, Section};
 use crate::config::{NotifySocket, Place, Settings};
+use crate::mail::template::Wrong;
 use crate::system::syslog::printable;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
@@ -25,6 +26,8 @@ pub(super) struct Facts {
     pub(super) cyrus: Result<CyrusConf, NoCyrusConf>,
     /// What is at the paths that the files name as programs.
     pub(super) programs: BTreeMap<PathBuf, Program>,
+    /// What is wrong with templates of mails.
+    pub(super) bad_templates: Vec<Wrong>,
     /// The folder of `notifysocket`; `None` when there is none.
     pub(super) socket_folder: Option<Folder>,
     /// The types of the sockets that are open at the path of `notifysocket`.

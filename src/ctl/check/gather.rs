@@ -3,6 +3,7 @@
 use super::facts::{Disk, Facts, Folder, NoCyrusConf, Program, Type, program};
 use crate::config::cyrus_conf::{CyrusConf, Section};
 use crate::config::{ConfigError, Context, NotifySocket, Settings};
+use crate::ctl::place;
 use crate::method;
 use crate::spool::{self, queue::Queue};
 use crate::system::syslog::printable;
@@ -45,6 +46,7 @@ pub(super) fn gather(imapd: &Path, cyrus: &Path) -> Result<Facts, ConfigError> {
         refused,
         cyrus_file: cyrus.display().to_string(),
         programs: programs(&settings, conf.as_ref().ok()),
+        bad_templates: place::bad_templates(&settings),
         socket_folder: socket_path(&settings).parent().and_then(look),
         open_sockets: open_sockets(socket_path(&settings)),
         spool_folder: look(&folder),

@@ -53,6 +53,7 @@ rules! {
     "newmail" mail::addressee;
     "signin" mail::networks;
     "external" delivery::external;
+    "templates" delivery::templates;
     "user" machine::user;
     "spool-folder" machine::spool_folder;
     "file-system" machine::file_system;

@@ -51,6 +51,7 @@ fn facts(imapd: &str, cyrus: &str) -> Facts {
         cyrus_file: "/etc/cyrus.conf".into(),
         cyrus: Ok(cyrus),
         programs,
+        bad_templates: Vec::new(),
         socket_folder: Some(Folder {
             uid: 104,
             mode: 0o40750,

@@ -48,13 +48,10 @@ fn every_built_in_file_is_right_and_makes_mails() {
             assert!(!words.subject.is_empty() && !words.text.is_empty());
             assert!(words.html.is_some_and(|html| html.contains("</html>")));
         }
-        assert!(
-            templates
-                .sources(kind, "de")
-                .iter()
-                .all(|from| from.starts_with("built-in en/"))
-        );
     }
+    let used = templates.used();
+    assert_eq!(used.len(), 3 * KINDS.len(), "{used:?}");
+    assert!(used.iter().all(|from| from.starts_with("built-in en/")));
     // A file that is there and not named would not be in the program.
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mail/template");
     let (files, _) = files::read(&here);
@@ -112,8 +109,11 @@ fn the_most_exact_language_counts_file_by_file() {
 fn html_never_says_it_in_another_language_than_the_text() {
     let only_text = right(&[("de/alarm.txt", "Hallo")], "en");
     assert_eq!(only_text.render("alarm", "de", &json!({})).html, None);
-    let sources = only_text.sources("alarm", "de");
-    assert!(sources.len() == 2 && sources.iter().all(|from| !from.ends_with("html")));
+    let used = only_text.used();
+    assert!(
+        used.len() == 2 && used.iter().all(|from| !from.ends_with("html")),
+        "{used:?}"
+    );
     let english = right(&[("en/alarm.txt", "Hello")], "en");
     assert_eq!(english.render("alarm", "en", &json!({})).html, None);
     let both = right(
@@ -357,4 +357,56 @@ proptest! {
             }
         }
     }
+}
+
+/// The stack of the daemon's threads.
+const STACK: usize = 512 << 10;
+
+#[test]
+fn a_thread_of_the_daemon_has_room_for_it() {
+    let body = || {
+        let nested =
+            |open: &str, close: &str| format!("{}1{}", open.repeat(400), close.repeat(400));
+        let expression = format!("{{{{ {} }}}}", nested("(", ")"));
+        let list = format!("{{{{ {} }}}}", nested("[", "]"));
+        let blocks = nested("{% if true %}", "{% endif %}");
+        let loops = nested("{% for x in [1] %}", "{% endfor %}");
+        let nots = format!("{{{{ {}1 }}}}", "not ".repeat(400));
+        let sums = format!("{{{{ 1{} }}}}", "+1".repeat(400));
+        let files = [
+            ("de/alarm.txt", expression.as_str()),
+            ("de/quota.txt", &list),
+            ("de/imip.txt", &blocks),
+            ("de/sieve.txt", &loops),
+            ("de/signin.txt", &nots),
+            ("de/newmail.txt", &sums),
+            (
+                "fr/alarm.txt",
+                "{% macro x(a) %}{{ x([a]) }}{% endmacro %}{{ x(1) }}",
+            ),
+            ("fr/quota.txt", "{% include 'quota.txt' %}"),
+            ("fr/imip.txt", "{% extends 'imip.txt' %}"),
+            (
+                "fr/sieve.txt",
+                "{% macro x() %}{% call x() %}{{ caller() }}{% endcall %}{% endmacro %}{{ x() }}",
+            ),
+            (
+                "fr/signin.txt",
+                "{% for x in [[1]] recursive %}{{ loop([x]) }}{% endfor %}",
+            ),
+            ("fr/newmail.txt", "{% from 'newmail.txt' import x %}{{ x }}"),
+        ];
+        let (templates, _, _) = open(&files, "en");
+        // As deep as serde_json reads.
+        let deep: Value = (0..126).fold(json!("x"), |inner, _| json!({ "a": inner }));
+        let everything = right(&[("de/alarm.txt", "{{ this }}")], "en");
+        assert!(!everything.render("alarm", "de", &deep).text.is_empty());
+        for language in ["de", "fr", "en"] {
+            for kind in KINDS {
+                assert!(!templates.render(kind, language, &deep).text.is_empty());
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(body);
+    thread.unwrap().join().unwrap();
 }

@@ -206,6 +206,13 @@ fn read_from(text: &str) -> Option<Mailbox> {
     read.ok()
 }
 
+impl Office {
+    /// The files of templates that were used until now.
+    pub(super) fn used_templates(&self) -> Vec<String> {
+        self.templates.used()
+    }
+}
+
 /// RFC 5322 section 3.3, in local time, as Cyrus' `time_to_rfc5322` writes it.
 pub(super) fn date(time: SystemTime) -> String {
     let timestamp = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ctl::check::facts::{Disk, Folder, NoCyrusConf, Type};
+use crate::mail::template::Wrong;
 
 /// What each rule is to find: a machine, and all that is found there.
 pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
@@ -18,6 +19,16 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
         (
             changed(|facts| facts.settings.own = own("[spool]\nwhen_full = \"block\"\n")),
             &["full warning 0"],
+        ),
+        (
+            changed(|facts| {
+                facts.bad_templates = vec![Wrong {
+                    file: "/x/de/alarm.txt".into(),
+                    line: 7,
+                    what: "x".into(),
+                }]
+            }),
+            &["templates warning 7"],
         ),
         (
             changed(|facts| facts.cyrus = Err(NoCyrusConf::Unreadable("x".into()))),

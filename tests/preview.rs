@@ -1,0 +1,167 @@
+//! `notifyctl preview`, by the program itself: each kind of mail, in each language, with the composers of the daemon.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const KINDS: [&str; 6] = ["alarm", "imip", "newmail", "quota", "sieve", "signin"];
+
+/// An imapd.conf and a notifyd.toml with all mails on, and the templates in `folder`.
+struct Place(TempDir);
+
+impl Place {
+    fn new(folder: &Path) -> Place {
+        let tmp = tempfile::tempdir().unwrap();
+        let at = tmp.path().display();
+        let toml = format!(
+            "[mailto]\nstyle = \"rfc5436\"\n[quota]\nmail = \"always\"\n[newmail]\nmail = \"always\"\nto = \"pager@example.org\"\n[signin]\nmail = \"always\"\n[templates]\nfolder = \"{}\"\nlanguages = {{ \"@example.com\" = \"fr\" }}\n",
+            folder.display()
+        );
+        fs::write(tmp.path().join("notifyd.toml"), toml).unwrap();
+        let imapd = format!(
+            "configdirectory: {at}\nnotifyd_config: {at}/notifyd.toml\npostmaster: postmaster@example.com\nservername: mail.example.com\ndefaultdomain: example.com\n"
+        );
+        fs::write(tmp.path().join("imapd.conf"), imapd).unwrap();
+        Place(tmp)
+    }
+
+    fn examples() -> Place {
+        Place::new(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/templates"))
+    }
+
+    fn run(&self, command: &str, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_notifyctl"))
+            .arg(command)
+            .args(args)
+            .arg("-C")
+            .arg(self.0.path().join("imapd.conf"))
+            .output()
+            .unwrap()
+    }
+
+    /// What it says when all is well.
+    fn preview(&self, args: &[&str]) -> String {
+        let output = self.run("preview", args);
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            (output.status.code(), err.as_str()),
+            (Some(0), ""),
+            "{args:?}"
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+#[test]
+fn every_kind_is_shown_in_every_language() {
+    let place = Place::examples();
+    let page = place.0.path().join("page.html");
+    for kind in KINDS {
+        for (language, file) in [("en", "built-in en"), ("de", "/de"), ("fr", "/fr")] {
+            let html = page.to_str().unwrap();
+            let shown = place.preview(&[kind, "--language", language, "--html", html]);
+            let template = format!("{file}/{kind}.txt\n");
+            assert!(shown.contains(&template), "{shown}");
+            assert!(
+                shown.contains("\nSubject: ") && shown.contains("Envelope: "),
+                "{shown}"
+            );
+            assert!(!shown.contains("Not sent"), "{shown}");
+            let html = fs::read_to_string(&page).unwrap();
+            assert!(
+                html.contains(&format!("<html lang=\"{language}\"")),
+                "{html}"
+            );
+            let raw = place.preview(&[kind, "--language", language, "--raw"]);
+            assert!(
+                raw.starts_with("Message-ID: ")
+                    && raw.is_ascii() | raw.contains("8bit") | raw.contains("8BIT"),
+                "{raw}"
+            );
+        }
+    }
+    let alarm = place.preview(&["alarm", "--language", "de"]);
+    for words in [
+        "Erinnerung: Planning meeting",
+        " Uhr (ME",
+        "Kalender:     Work",
+        "(vielleicht)",
+    ] {
+        assert!(alarm.contains(words), "{words}: {alarm}");
+    }
+}
+
+#[test]
+fn without_a_language_it_is_the_users() {
+    let alarm = Place::examples().preview(&["alarm"]);
+    assert!(alarm.contains("Rappel\u{a0}: Planning meeting"), "{alarm}");
+}
+
+#[test]
+fn the_notification_of_a_file() {
+    let place = Place::examples();
+    let file = place.0.path().join("event");
+    let file = file.to_str().unwrap();
+    fs::write(file, "Hello from the file\n").unwrap();
+    let shown = place.preview(&["sieve", "--event", file]);
+    assert!(shown.contains("Hello from the file"), "{shown}");
+    fs::write(file, "no JSON").unwrap();
+    let output = place.run("preview", &["alarm", "--event", file]);
+    assert_eq!(output.status.code(), Some(69));
+    assert!(
+        output
+            .stderr
+            .starts_with(b"notifyctl: no mail would be sent: ")
+    );
+}
+
+#[test]
+fn mistakes_are_told() {
+    let place = Place::examples();
+    for args in [&["nonsense"][..], &[], &["sieve", "alarm"]] {
+        assert_eq!(
+            place.run("preview", args).status.code(),
+            Some(64),
+            "{args:?}"
+        );
+    }
+    let output = place.run("preview", &["sieve", "--event", "/nonexistent/file"]);
+    assert_eq!(output.status.code(), Some(69));
+    let output = place.run("preview", &["sieve", "--html", "/nonexistent/file"]);
+    assert_eq!(output.status.code(), Some(69));
+}
+
+#[test]
+fn a_bad_template_is_told_by_preview_and_config_and_check() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("fr")).unwrap();
+    let bad = folder.path().join("fr/sieve.subject");
+    fs::write(&bad, "\n{{ subject").unwrap();
+    let place = Place::new(folder.path());
+    let line = format!("{}: line 2: syntax error", bad.display());
+    for (command, args, code) in [
+        ("preview", &["sieve"][..], 0),
+        ("config", &[], 78),
+        ("config", &["--json"], 78),
+    ] {
+        let output = place.run(command, args);
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{command}: {err}");
+        assert!(err.contains(&line), "{command}: {err}");
+    }
+    let check = place
+        .run("check", &["-M", "/nonexistent/cyrus.conf"])
+        .stdout;
+    let check = String::from_utf8(check).unwrap();
+    let line = format!("warning: {}:2: syntax error", bad.display());
+    assert!(check.contains(&line), "{check}");
+    drop(folder);
+    let config = place.run("config", &[]).stderr;
+    assert!(String::from_utf8(config).unwrap().contains("No such file"));
+}

@@ -206,7 +206,9 @@ fn check(alarm: &Alarm, user: &str, mail: &Rc<Received>) {
         let said = words.split('|').any(|word| text.contains(word));
         assert!(said, "{words:?} is not said in\n{text}\nin\n{mail}");
     }
-    let (_, text) = mail.calendar();
+    let (_, text) = mail
+        .calendar()
+        .unwrap_or_else(|| panic!("no calendar in\n{mail}"));
     let (_, event) = calendar::read(&text);
     assert_eq!(value(&event.properties, "UID"), alarm.name, "{text}");
     assert_eq!(Start::of(&event), alarm.start, "{text}");

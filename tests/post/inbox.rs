@@ -36,11 +36,6 @@ impl Received {
         assert_eq!(value.as_deref(), Some(wanted), "{name}, in\n{self}");
     }
 
-    /// Panics when there is such a field.
-    pub(super) fn has_no_field(&self, name: &str) {
-        assert_eq!(self.field(name), None, "{name}, in\n{self}");
-    }
-
     /// Subject, decoded.
     pub(super) fn subject(&self) -> &str {
         self.message.subject().unwrap_or_default()
@@ -67,20 +62,21 @@ impl Received {
         text.replace("\r\n", "\n")
     }
 
-    /// The parameters of the one part of type text/calendar, as `name=value`, and its text.
-    pub(super) fn calendar(&self) -> (Vec<String>, String) {
+    /// The parameters of the part of type text/calendar, as `name=value`, and its text. It may be there twice, for
+    /// programs that act upon it and for those that store it.
+    pub(super) fn calendar(&self) -> Option<(Vec<String>, String)> {
         let parts = self.message.parts.iter();
         let mut calendars = parts.filter(|part| part.is_content_type("text", "calendar"));
-        let (first, second) = (calendars.next(), calendars.next());
-        assert!(second.is_none(), "two calendars in\n{self}");
-        let part = first.unwrap_or_else(|| panic!("no calendar in\n{self}"));
+        let part = calendars.next()?;
+        let same = calendars.all(|other| other.contents() == part.contents());
+        assert!(same, "two different calendars in\n{self}");
         let attributes = part.content_type().and_then(|kind| kind.attributes());
         let parameters = attributes
             .unwrap_or_default()
             .iter()
             .map(|attribute| format!("{}={}", attribute.name, attribute.value));
         let text = String::from_utf8(part.contents().to_vec()).expect("UTF-8");
-        (parameters.collect(), text)
+        Some((parameters.collect(), text))
     }
 
     /// What holds for each mail of ours (RFC 5322 section 3.6, RFC 2045 section 4): it would go through any server.

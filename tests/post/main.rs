@@ -36,12 +36,13 @@ mod sieve;
 
 use scene::{Scene, Transport};
 use setup::Form;
+use sieve::Style;
 
 fn the_whole_way(form: Form, transport: Transport) {
     let mut scene = Scene::start(form, transport);
     let alarms = alarms::put(&scene);
     scene.case("invitation", invitation::arrives);
-    for style in ["cyrus", "rfc5436"] {
+    for style in [Style::Cyrus, Style::Rfc5436] {
         scene.style(style);
         sieve::cases(&mut scene, style);
     }

@@ -4,6 +4,7 @@ use super::inbox::{Inbox, Received};
 use super::postfix::{self, Client};
 use super::server::{Server, kill};
 use super::setup::{Form, Setup};
+use super::sieve::Style;
 use super::stage::{LIMIT, Signal, show, wait_for};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ impl Scene {
         let config = tempfile::tempdir().unwrap();
         fs::set_permissions(config.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let toml = config.path().join("notifyd.toml");
-        write_config(&config, "cyrus");
+        write_config(&config, Style::Cyrus);
         let setup = Setup::new(form)
             .conf("notifyd_config", toml.to_str().unwrap())
             .conf("sendmail", "/usr/sbin/sendmail")
@@ -85,7 +86,7 @@ impl Scene {
     }
 
     /// Writes notifyd.toml anew, and lets master start the notifyd that reads it.
-    pub(super) fn style(&self, style: &str) {
+    pub(super) fn style(&self, style: Style) {
         write_config(&self.config, style);
         let before = self.server.wait_notifyds(1);
         kill(before, Signal::TERM);
@@ -210,7 +211,8 @@ impl Drop for Scene {
     }
 }
 
-fn write_config(folder: &TempDir, style: &str) {
-    let text = format!("[mailto]\nstyle = \"{style}\"\n[quota]\nmail = \"always\"\n");
+fn write_config(folder: &TempDir, style: Style) {
+    let name = style.name();
+    let text = format!("[mailto]\nstyle = \"{name}\"\n[quota]\nmail = \"always\"\n");
     fs::write(folder.path().join("notifyd.toml"), text).unwrap();
 }

@@ -13,6 +13,8 @@ pub(super) fn one_mail(scene: &Scene) {
     let large = message("quentin", "large") + &filler.repeat(USED * 1024 / filler.len());
     scene.server.imap("quentin").append("INBOX", &large);
     let mut admin = scene.server.imap("cyrus");
+    // Of a quota that is new, Cyrus says that nothing is used.
+    admin.command("SETQUOTA user/quentin (STORAGE 10000)");
     admin.command("SETQUOTA user/quentin (STORAGE 100)");
     let mail = scene.wait("quentin", "the warning", LIMIT, |mail| mail.says("%"));
     mail.is_proper();

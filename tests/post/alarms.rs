@@ -1,6 +1,6 @@
 //! Calendar alarms: put by CalDAV, told by calalarmd, mailed by notifyd.
 
-use super::calendar::{self, BERLIN, Start, put as put_event, utc, value, written};
+use super::calendar::{self, BERLIN, Start, hence, put as put_event, utc, value, written};
 use super::inbox::Received;
 use super::scene::Scene;
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// calalarmd looks for alarms every ten seconds; this is for all of them.
 const LIMIT: Duration = Duration::from_secs(40);
 /// So soon is an alarm due that is put now.
-const SOON: i64 = 4;
+const SOON: i64 = 5;
 const QUARTER: i64 = 15 * 60;
 
 /// An alarm, and what its mail shall have.
@@ -21,7 +21,7 @@ pub(super) struct Alarm {
     /// Who gets a mail.
     to: &'static [&'static str],
     start: Start,
-    /// What the text says; of several with a bar between them, one.
+    /// What the text says.
     says: Vec<String>,
 }
 
@@ -35,8 +35,8 @@ pub(super) fn put(scene: &Scene) -> Vec<Alarm> {
     vec![
         to_the_user(scene),
         to_two(scene),
-        in_berlin(scene, "summer", 7, "CEST|+02:00|UTC+2|Europe/Berlin"),
-        in_berlin(scene, "winter", 1, "CET|+01:00|UTC+1|Europe/Berlin"),
+        in_berlin(scene, "summer", 7, "(CEST)"),
+        in_berlin(scene, "winter", 1, "(CET)"),
         all_day(scene),
         recurring(scene),
         shown_only(scene),
@@ -57,44 +57,53 @@ pub(super) fn cases(scene: &mut Scene, alarms: &[Alarm]) {
     });
 }
 
+/// The lines of an appointment that begins in a quarter of an hour and takes one, and when it begins.
+fn soon(summary: &str) -> (Timestamp, String) {
+    let start = hence(QUARTER + SOON);
+    (start, from_to(start, summary))
+}
+
+fn from_to(start: Timestamp, summary: &str) -> String {
+    let (start, end) = (utc(start), utc(start + QUARTER.seconds()));
+    format!("DTSTART:{start}\r\nDTEND:{end}\r\nSUMMARY:{summary} {SUMMARY}\r\n")
+}
+
+/// What is said of a time that is given in UTC.
+fn clock(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC).strftime("%H:%M").to_string()
+}
+
 fn to_the_user(scene: &Scene) -> Alarm {
-    let start = Timestamp::now() + (QUARTER + SOON).seconds();
+    let (start, lines) = soon("plain");
     let lines = format!(
-        "DTSTART:{}\r\nDTEND:{}\r\nSUMMARY:plain {SUMMARY}\r\nLOCATION:Büro 3\\; Erdgeschoß\r\n\
-         DESCRIPTION:Zeile eins\\nZeile zwei\\, mit Komma\r\n{MAIL}ATTENDEE:mailto:alice@cyr.test\r\n{BEFORE}",
-        utc(QUARTER + SOON),
-        utc(QUARTER + SOON + 3600),
+        "{lines}LOCATION:Büro 3\\; Erdgeschoß\r\nDESCRIPTION:Zeile eins\\nZeile zwei\\, mit Komma\r\n\
+         {MAIL}ATTENDEE:mailto:alice@cyr.test\r\n{BEFORE}"
     );
     put_event(scene, "plain", "", &lines);
-    let time = start.to_zoned(TimeZone::UTC).strftime("%H:%M").to_string();
-    let words = [
-        &time,
-        "UTC|GMT|+00:00",
+    let clock = clock(start);
+    let says = [
+        &clock,
+        "(UTC)",
         "Büro 3; Erdgeschoß",
         "Zeile eins\n",
+        "Zeile zwei, mit Komma",
     ];
-    let words = words.iter().chain(&["Zeile zwei, mit Komma"]);
     Alarm {
         name: "plain",
         to: &["alice"],
-        start: second(start),
-        says: words.map(|word| (*word).to_owned()).collect(),
+        start: Start::At(start),
+        says: says.map(str::to_owned).to_vec(),
     }
 }
 
 fn to_two(scene: &Scene) -> Alarm {
-    let start = Timestamp::now() + (QUARTER + SOON).seconds();
-    let lines = format!(
-        "DTSTART:{}\r\nDTEND:{}\r\nSUMMARY:two {SUMMARY}\r\n{MAIL}ATTENDEE:mailto:bob@cyr.test\r\n\
-         ATTENDEE:mailto:carol@cyr.test\r\n{BEFORE}",
-        utc(QUARTER + SOON),
-        utc(QUARTER + SOON + 3600),
-    );
-    put_event(scene, "two", "", &lines);
+    let (start, lines) = soon("two");
+    let to = "ATTENDEE:mailto:bob@cyr.test\r\nATTENDEE:mailto:carol@cyr.test\r\n";
+    put_event(scene, "two", "", &format!("{lines}{MAIL}{to}{BEFORE}"));
     Alarm {
         name: "two",
         to: &["bob", "carol"],
-        start: second(start),
+        start: Start::At(start),
         says: Vec::new(),
     }
 }
@@ -106,10 +115,9 @@ fn in_berlin(scene: &Scene, name: &'static str, month: i8, zone: &str) -> Alarm 
     let start = civil::date(year, month, 15).at(18, 30, 0, 0);
     let start = start.to_zoned(berlin).unwrap();
     let lines = format!(
-        "DTSTART;TZID=Europe/Berlin:{}\r\nDURATION:PT1H\r\nSUMMARY:{name} {SUMMARY}\r\n{MAIL}\
-         TRIGGER;VALUE=DATE-TIME:{}\r\nEND:VALARM\r\n",
+        "DTSTART;TZID=Europe/Berlin:{}\r\nDURATION:PT1H\r\nSUMMARY:{name} {SUMMARY}\r\n{MAIL}{}",
         written(&start),
-        utc(SOON),
+        now(),
     );
     put_event(scene, name, BERLIN, &lines);
     Alarm {
@@ -120,64 +128,55 @@ fn in_berlin(scene: &Scene, name: &'static str, month: i8, zone: &str) -> Alarm 
     }
 }
 
+/// The end of an alarm that is due at a time, not so long before something.
+fn now() -> String {
+    let due = utc(hence(SOON));
+    format!("TRIGGER;VALUE=DATE-TIME:{due}\r\nEND:VALARM\r\n")
+}
+
 fn all_day(scene: &Scene) -> Alarm {
     let day = Zoned::now().date() + 40.days();
     let lines = format!(
-        "DTSTART;VALUE=DATE:{}\r\nDTEND;VALUE=DATE:{}\r\nSUMMARY:allday {SUMMARY}\r\n{MAIL}\
-         TRIGGER;VALUE=DATE-TIME:{}\r\nEND:VALARM\r\n",
+        "DTSTART;VALUE=DATE:{}\r\nDTEND;VALUE=DATE:{}\r\nSUMMARY:allday {SUMMARY}\r\n{MAIL}{}",
         day.strftime("%Y%m%d"),
         day.tomorrow().unwrap().strftime("%Y%m%d"),
-        utc(SOON),
+        now(),
     );
     put_event(scene, "allday", "", &lines);
+    let said = day.strftime("%A, %-d %B %Y, all day").to_string();
     Alarm {
         name: "allday",
         to: &["alice"],
         start: Start::Day(day),
-        says: vec![day.year().to_string(), day.day().to_string()],
+        says: vec![said],
     }
 }
 
 /// Its first instance was yesterday, the one that is told of is today.
 fn recurring(scene: &Scene) -> Alarm {
-    const DAY: i64 = 24 * 3600;
-    let start = Timestamp::now() + (QUARTER + SOON).seconds();
-    let lines = format!(
-        "DTSTART:{}\r\nDTEND:{}\r\nRRULE:FREQ=DAILY;COUNT=3\r\nSUMMARY:recurring {SUMMARY}\r\n{MAIL}{BEFORE}",
-        utc(QUARTER + SOON - DAY),
-        utc(QUARTER + SOON - DAY + 3600),
-    );
+    let start = hence(QUARTER + SOON);
+    let lines = from_to(start - 24.hours(), "recurring");
+    let lines = format!("{lines}RRULE:FREQ=DAILY;COUNT=3\r\n{MAIL}{BEFORE}");
     put_event(scene, "recurring", "", &lines);
-    let time = start.to_zoned(TimeZone::UTC).strftime("%H:%M").to_string();
     Alarm {
         name: "recurring",
         to: &["alice"],
-        start: second(start),
-        says: vec![time],
+        start: Start::At(start),
+        says: vec![clock(start)],
     }
 }
 
 /// For the calendar program, not for mail.
 fn shown_only(scene: &Scene) -> Alarm {
-    let start = Timestamp::now() + (QUARTER + SOON).seconds();
-    let lines = format!(
-        "DTSTART:{}\r\nDTEND:{}\r\nSUMMARY:shown {SUMMARY}\r\nBEGIN:VALARM\r\nACTION:DISPLAY\r\n\
-         DESCRIPTION:soon\r\n{BEFORE}",
-        utc(QUARTER + SOON),
-        utc(QUARTER + SOON + 3600),
-    );
-    put_event(scene, "shown", "", &lines);
+    let (start, lines) = soon("shown");
+    let alarm = "BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:soon\r\n";
+    put_event(scene, "shown", "", &format!("{lines}{alarm}{BEFORE}"));
     Alarm {
         name: "shown",
         to: &[],
-        start: second(start),
+        start: Start::At(start),
         says: Vec::new(),
     }
-}
-
-/// A start, in whole seconds.
-fn second(time: Timestamp) -> Start {
-    Start::At(Timestamp::from_second(time.as_second()).unwrap())
 }
 
 fn is_of(alarm: &Alarm, mail: &Received) -> bool {
@@ -203,9 +202,10 @@ fn check(alarm: &Alarm, user: &str, mail: &Rc<Received>) {
     mail.is_proper();
     let text = mail.text();
     for words in alarm.says.iter().chain([&summary]) {
-        let said = words.split('|').any(|word| text.contains(word));
-        assert!(said, "{words:?} is not said in\n{text}\nin\n{mail}");
+        assert!(text.contains(words), "{words:?} is not said in\n{text}");
     }
+    let html = mail.html().is_some_and(|html| html.contains(&summary));
+    assert!(html, "no HTML that has the summary, in\n{mail}");
     let (_, text) = mail
         .calendar()
         .unwrap_or_else(|| panic!("no calendar in\n{mail}"));

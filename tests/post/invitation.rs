@@ -1,25 +1,45 @@
 //! Invitations: httpd hands those for strangers to notifyd.
 
-use super::calendar::{self, put, read, utc, value};
+use super::calendar::{self, hence, put, read, utc, value};
 use super::inbox::Received;
 use super::scene::Scene;
 use super::stage::LIMIT;
+use jiff::ToSpan;
+
+const ALICE: &str = "ATTENDEE;CN=Alice;PARTSTAT=ACCEPTED:mailto:alice@cyr.test\r\n";
+const GUEST: &str =
+    "ATTENDEE;CN=\"Müller, Jörg\";RSVP=TRUE;PARTSTAT=NEEDS-ACTION:mailto:guest@out.test\r\n";
 
 /// Alice invites somebody, and calls it off.
 pub(super) fn arrives(scene: &Scene) {
-    let (start, end) = (utc(86_400), utc(90_000));
-    let lines = format!(
-        "DTSTART:{start}\r\nDTEND:{end}\r\nSUMMARY:Einladung\\, für Gäste 😀\r\nSEQUENCE:0\r\n\
-         ORGANIZER;CN=Alice:mailto:alice@cyr.test\r\nATTENDEE;PARTSTAT=ACCEPTED:mailto:alice@cyr.test\r\n\
-         ATTENDEE;CN=\"Müller, Jörg\";RSVP=TRUE;PARTSTAT=NEEDS-ACTION:mailto:guest@out.test\r\n"
-    );
+    let (start, lines) = tomorrow();
+    let lines = format!("{lines}ORGANIZER;CN=Alice:mailto:alice@cyr.test\r\n{ALICE}{GUEST}");
     put(scene, "invitation", "", &lines);
-    check(scene, "REQUEST", &start);
+    check(scene, "REQUEST", "invitation", &start);
     calendar::delete(scene, "invitation");
-    check(scene, "CANCEL", &start);
+    check(scene, "CANCEL", "invitation", &start);
 }
 
-fn check(scene: &Scene, method: &str, start: &str) {
+/// Somebody has invited Alice, and she accepts.
+pub(super) fn is_answered(scene: &Scene) {
+    let (start, lines) = tomorrow();
+    let lines = format!("{lines}ORGANIZER:mailto:guest@out.test\r\n");
+    let open = ALICE.replace("ACCEPTED", "NEEDS-ACTION");
+    put(scene, "answer", "", &format!("{lines}{open}"));
+    put(scene, "answer", "", &format!("{lines}{ALICE}"));
+    check(scene, "REPLY", "answer", &start);
+}
+
+fn tomorrow() -> (String, String) {
+    let start = hence(86_400);
+    let (start, end) = (utc(start), utc(start + 1.hour()));
+    let lines = format!(
+        "DTSTART:{start}\r\nDTEND:{end}\r\nSUMMARY:Einladung\\, für Gäste 😀\r\nSEQUENCE:0\r\n"
+    );
+    (start, lines)
+}
+
+fn check(scene: &Scene, method: &str, uid: &str, start: &str) {
     let mail = scene.wait("guest", method, LIMIT, |mail| has_method(mail, method));
     mail.is_proper();
     assert_eq!(mail.to(), ["guest@out.test"], "To, in\n{mail}");
@@ -29,7 +49,7 @@ fn check(scene: &Scene, method: &str, start: &str) {
     let (_, text) = mail.calendar().unwrap();
     let (calendar, event) = read(&text);
     assert_eq!(value(&calendar.properties, "METHOD"), method, "{text}");
-    assert_eq!(value(&event.properties, "UID"), "invitation", "{text}");
+    assert_eq!(value(&event.properties, "UID"), uid, "{text}");
     assert_eq!(value(&event.properties, "DTSTART"), start, "{text}");
     scene.settle();
     let all = scene.mails("guest", |mail| has_method(mail, method));

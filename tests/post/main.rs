@@ -42,6 +42,7 @@ fn the_whole_way(form: Form, transport: Transport) {
     let mut scene = Scene::start(form, transport);
     let alarms = alarms::put(&scene);
     scene.case("invitation", invitation::arrives);
+    scene.case("answer to an invitation", invitation::is_answered);
     for style in [Style::Cyrus, Style::Rfc5436] {
         scene.style(style);
         sieve::cases(&mut scene, style);

@@ -33,13 +33,16 @@ impl Style {
 /// All of them, in a style.
 pub(super) fn cases(scene: &mut Scene, style: Style) {
     type Case = fn(&Scene, Style);
-    let cases: [(&str, Case); 6] = [
+    let cases: [(&str, Case); 9] = [
         ("enotify with a mailto URI", uri),
         ("importance", importance),
         ("the old notify", old),
         ("a bounce", bounce),
         ("an automatic answer", automatic),
         ("a loop", no_loop),
+        ("no :message", no_message),
+        ("twice to the same address", twice),
+        ("nobody there", nobody_there),
     ];
     for (what, case) in cases {
         let name = format!("sieve, style {}: {what}", style.name());
@@ -204,4 +207,65 @@ fn no_loop(scene: &Scene, style: Style) {
     let (lena, lars) = (count("lena"), count("lars"));
     println!("{style:?}: the loop had {lena} mails to lena, {lars} to lars");
     assert!(lena + lars <= LOOP, "{lena} mails to lena, {lars} to lars");
+}
+
+/// What the script has no words for, the URI has (RFC 5436 section 2.7).
+fn no_message(scene: &Scene, style: Style) {
+    let subject = subject_of("silent", style);
+    let script = "require \"enotify\";\nnotify \"mailto:bob@cyr.test?subject=Betreff%20%C3%BC\";\n";
+    scene.server.sieve("alice", script);
+    scene.trigger(SENDER, "alice", &subject, "");
+    // What Cyrus says of its own accord; the text has it in both styles.
+    let mail = scene.wait("bob", &subject, LIMIT, |mail| mail.says(&subject));
+    common(scene, style, &mail);
+    match (style, scene.server.form) {
+        // Without the message that it is about, these words could be the script's.
+        (Style::Rfc5436, Form::Dlist) => {
+            assert_eq!(mail.subject(), "Betreff ü", "in\n{mail}");
+        }
+        (Style::Rfc5436, Form::Datagram) => {}
+        (Style::Cyrus, _) => words(style, &mail, &format!("Sender <{SENDER}>: {subject}")),
+    }
+}
+
+/// One script tells nobody twice of one message (RFC 5436 section 2.7).
+fn twice(scene: &Scene, style: Style) {
+    let subject = subject_of("twice", style);
+    let notify = |n| format!("notify :message \"{n} of {subject}\" \"mailto:bob@cyr.test\";\n");
+    let script = format!("require \"enotify\";\n{}{}", notify(1), notify(2));
+    scene.server.sieve("alice", &script);
+    scene.trigger(SENDER, "alice", &subject, "");
+    let said = format!("of {subject}");
+    scene.wait("bob", &subject, LIMIT, |mail| mail.says(&said));
+    scene.settle();
+    let count = scene.mails("bob", |mail| mail.says(&said)).len();
+    // By datagram, the message may be gone by which notifyd knows that it is the same one.
+    let most = match scene.server.form {
+        Form::Datagram => 2,
+        Form::Dlist => 1,
+    };
+    assert!((1..=most).contains(&count), "{count} mails");
+}
+
+/// The mail bounces. The owner of the script learns of it when there is a sender, and his script says nothing of that.
+fn nobody_there(scene: &Scene, style: Style) {
+    let subject = subject_of("nobody", style);
+    let script = format!(
+        "require \"enotify\";\nnotify :message \"about {subject}\" \"mailto:nobody@cyr.test\";\n"
+    );
+    scene.server.sieve("alice", &script);
+    let bounces = || {
+        let from_postfix = |mail: &Received| mail.from() == ["MAILER-DAEMON@cyr.test"];
+        scene.mails("alice", from_postfix).len()
+    };
+    let before = bounces();
+    scene.trigger(SENDER, "alice", &subject, "");
+    scene.settle();
+    let wanted = match style {
+        Style::Cyrus => 0..=0,
+        Style::Rfc5436 if scene.server.form == Form::Datagram => 0..=1,
+        Style::Rfc5436 => 1..=1,
+    };
+    let count = bounces() - before;
+    assert!(wanted.contains(&count), "{count} mails from Postfix");
 }

@@ -36,6 +36,11 @@ impl Received {
         assert_eq!(value.as_deref(), Some(wanted), "{name}, in\n{self}");
     }
 
+    /// Whether the mail server says in it that a mail could not be delivered.
+    pub(super) fn is_bounce(&self) -> bool {
+        self.from() == ["MAILER-DAEMON@cyr.test"]
+    }
+
     /// Subject, decoded.
     pub(super) fn subject(&self) -> &str {
         self.message.subject().unwrap_or_default()

@@ -30,6 +30,17 @@ pub(super) fn is_answered(scene: &Scene) {
     check(scene, "REPLY", "answer", &start);
 }
 
+/// Alice invites somebody who does not exist, and learns of it from the mail server.
+pub(super) fn comes_back(scene: &Scene) {
+    let (_, lines) = tomorrow();
+    let nobody = GUEST.replace("guest", "nobody");
+    let lines = format!("{lines}ORGANIZER;CN=Alice:mailto:alice@cyr.test\r\n{ALICE}{nobody}");
+    put(scene, "vain", "", &lines);
+    scene.wait("alice", "a bounce", LIMIT, |mail| {
+        mail.is_bounce() && mail.to() == ["alice@cyr.test"]
+    });
+}
+
 fn tomorrow() -> (String, String) {
     let start = hence(86_400);
     let (start, end) = (utc(start), utc(start + 1.hour()));

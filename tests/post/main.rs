@@ -43,6 +43,7 @@ fn the_whole_way(form: Form, transport: Transport) {
     let alarms = alarms::put(&scene);
     scene.case("invitation", invitation::arrives);
     scene.case("answer to an invitation", invitation::is_answered);
+    scene.case("invitation to nobody", invitation::comes_back);
     for style in [Style::Cyrus, Style::Rfc5436] {
         scene.style(style);
         sieve::cases(&mut scene, style);

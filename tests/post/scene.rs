@@ -22,10 +22,9 @@ pub(super) enum Transport {
     Smtp,
 }
 
-/// Users besides alice and bob. For the limits' sake nobody but the loop writes to lena and lars; only the quota case touches
-/// quentin; and for Cyrus guest@out.test is a stranger.
-const USERS: [&str; 6] = ["carol", "dave", "lena", "lars", "quentin", "guest"];
-
+/// Users besides alice, who has the calendar, and bob. Sally has the Sieve scripts; for the limits' sake nobody but the loop
+/// writes to lena and lars; only the quota case touches quentin; and for Cyrus guest@out.test is a stranger.
+const USERS: [&str; 7] = ["carol", "dave", "lena", "lars", "sally", "quentin", "guest"];
 /// Between two looks into an INBOX.
 const PAUSE: Duration = Duration::from_millis(20);
 

@@ -6,7 +6,7 @@ use super::setup::Form;
 use super::stage::LIMIT;
 
 /// More mails than that are a loop that does not end by itself.
-const LOOP: usize = 4;
+const LOOP: usize = 8;
 /// Who sends the mails that are told of.
 const SENDER: &str = "sender@example.net";
 /// Tells Bob the subject.
@@ -64,8 +64,8 @@ fn uri(scene: &Scene, style: Style) {
          \"mailto:bob@cyr.test,%63arol@cyr.test?subject=Betreff%20%C3%BC&cc=dave@cyr.test\
          &body=Zeile%20eins%0D%0AZeile%20zwei&from=evil@cyr.test&bcc=evil@cyr.test&x-own=kept\";\n"
     );
-    scene.server.sieve("alice", &script);
-    scene.trigger(SENDER, "alice", &subject, "");
+    scene.server.sieve("sally", &script);
+    scene.trigger(SENDER, "sally", &subject, "");
     let mails = ["bob", "carol", "dave"]
         .map(|user| scene.wait(user, &subject, LIMIT, |mail| mail.says(&said)));
     let mail = &mails[0];
@@ -86,14 +86,14 @@ fn uri(scene: &Scene, style: Style) {
     }
 }
 
-/// What each mail has in common that Alice's scripts send.
+/// What each mail has in common that Sally's scripts send.
 fn common(scene: &Scene, style: Style, mail: &Received) {
     mail.is_proper();
-    let owner = "auto-notified; owner-email=\"alice@cyr.test\"";
+    let owner = "auto-notified; owner-email=\"sally@cyr.test\"";
     mail.has_field("Auto-Submitted", owner);
     let (from, sender) = match style {
         Style::Cyrus => ("postmaster@cyr.test", "<>"),
-        Style::Rfc5436 => ("alice@cyr.test", "<alice@cyr.test>"),
+        Style::Rfc5436 => ("sally@cyr.test", "<sally@cyr.test>"),
     };
     assert_eq!(mail.from(), [from], "From, in\n{mail}");
     let return_path = mail.field("Return-Path").unwrap_or_default();
@@ -127,10 +127,10 @@ fn importance(scene: &Scene, style: Style) {
     };
     let script: String = [1, 2, 3].map(rule).concat();
     let script = format!("require \"enotify\";\n{script}");
-    scene.server.sieve("alice", &script);
+    scene.server.sieve("sally", &script);
     for (n, importance, priority) in [(1, "High", "1"), (2, "Normal", "3"), (3, "Low", "5")] {
         let subject = subject_of(&format!("importance-{n}"), style);
-        scene.trigger(SENDER, "alice", &subject, "");
+        scene.trigger(SENDER, "sally", &subject, "");
         let said = format!("{subject} came");
         let mail = scene.wait("bob", &subject, LIMIT, |mail| mail.says(&said));
         mail.has_field("Importance", importance);
@@ -142,8 +142,8 @@ fn old(scene: &Scene, style: Style) {
     let subject = subject_of("old", style);
     let script = "require \"notify\";\n\
          notify :method \"mailto\" :options [\"bob@cyr.test\"] :high :message \"old: $subject$\";\n";
-    scene.server.sieve("alice", script);
-    scene.trigger(SENDER, "alice", &subject, "");
+    scene.server.sieve("sally", script);
+    scene.trigger(SENDER, "sally", &subject, "");
     let said = format!("old: {subject}");
     let mail = scene.wait("bob", &subject, LIMIT, |mail| mail.says(&said));
     assert_eq!(mail.to(), ["bob@cyr.test"], "To, in\n{mail}");
@@ -154,8 +154,8 @@ fn old(scene: &Scene, style: Style) {
 /// A message that has no sender: told of all the same, and by a mail that has none (RFC 5436 section 2.7).
 fn bounce(scene: &Scene, style: Style) {
     let subject = subject_of("bounce", style);
-    scene.server.sieve("alice", NOTIFY_BOB);
-    scene.trigger("", "alice", &subject, "");
+    scene.server.sieve("sally", NOTIFY_BOB);
+    scene.trigger("", "sally", &subject, "");
     let said = format!("about {subject}");
     let mail = scene.wait("bob", &subject, LIMIT, |mail| mail.says(&said));
     mail.has_field("Return-Path", "<>");
@@ -163,7 +163,7 @@ fn bounce(scene: &Scene, style: Style) {
 
 /// Nobody is told of what a program has answered (RFC 5436 section 2.7); of what came after it he is.
 fn automatic(scene: &Scene, style: Style) {
-    scene.server.sieve("alice", NOTIFY_BOB);
+    scene.server.sieve("sally", NOTIFY_BOB);
     // By datagram, notifyd may come too late to see that it is one.
     let tries = match scene.server.form {
         Form::Datagram => 3,
@@ -182,8 +182,8 @@ fn automatic(scene: &Scene, style: Style) {
 fn told_of_automatic(scene: &Scene, style: Style, n: usize) -> Vec<std::rc::Rc<Received>> {
     let [answer, other] = ["answer", "other"].map(|case| subject_of(&format!("{case}-{n}"), style));
     let fields = "Auto-Submitted: auto-replied (vacation)\r\n";
-    scene.trigger(SENDER, "alice", &answer, fields);
-    scene.trigger(SENDER, "alice", &other, "Auto-Submitted: no\r\n");
+    scene.trigger(SENDER, "sally", &answer, fields);
+    scene.trigger(SENDER, "sally", &other, "Auto-Submitted: no\r\n");
     let said = format!("about {other}");
     scene.wait("bob", &other, LIMIT, |mail| mail.says(&said));
     scene.settle();
@@ -213,8 +213,8 @@ fn no_loop(scene: &Scene, style: Style) {
 fn no_message(scene: &Scene, style: Style) {
     let subject = subject_of("silent", style);
     let script = "require \"enotify\";\nnotify \"mailto:bob@cyr.test?subject=Betreff%20%C3%BC\";\n";
-    scene.server.sieve("alice", script);
-    scene.trigger(SENDER, "alice", &subject, "");
+    scene.server.sieve("sally", script);
+    scene.trigger(SENDER, "sally", &subject, "");
     // What Cyrus says of its own accord; the text has it in both styles.
     let mail = scene.wait("bob", &subject, LIMIT, |mail| mail.says(&subject));
     common(scene, style, &mail);
@@ -233,8 +233,8 @@ fn twice(scene: &Scene, style: Style) {
     let subject = subject_of("twice", style);
     let notify = |n| format!("notify :message \"{n} of {subject}\" \"mailto:bob@cyr.test\";\n");
     let script = format!("require \"enotify\";\n{}{}", notify(1), notify(2));
-    scene.server.sieve("alice", &script);
-    scene.trigger(SENDER, "alice", &subject, "");
+    scene.server.sieve("sally", &script);
+    scene.trigger(SENDER, "sally", &subject, "");
     let said = format!("of {subject}");
     scene.wait("bob", &subject, LIMIT, |mail| mail.says(&said));
     scene.settle();
@@ -253,10 +253,10 @@ fn nobody_there(scene: &Scene, style: Style) {
     let script = format!(
         "require \"enotify\";\nnotify :message \"about {subject}\" \"mailto:nobody@cyr.test\";\n"
     );
-    scene.server.sieve("alice", &script);
-    let bounces = || scene.mails("alice", Received::is_bounce).len();
+    scene.server.sieve("sally", &script);
+    let bounces = || scene.mails("sally", Received::is_bounce).len();
     let before = bounces();
-    scene.trigger(SENDER, "alice", &subject, "");
+    scene.trigger(SENDER, "sally", &subject, "");
     scene.settle();
     let wanted = match style {
         Style::Cyrus => 0..=0,

@@ -146,6 +146,9 @@ pub(super) fn message(user: &str, subject: &str) -> String {
     )
 }
 
+/// Answers of imapd: lines, and literals, each with the line that it follows.
+type Answers = (Vec<String>, Vec<(String, Vec<u8>)>);
+
 /// An IMAP session.
 pub(super) struct Imap {
     stream: BufReader<TcpStream>,
@@ -158,15 +161,33 @@ impl Imap {
             .unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
+    /// The literals in the answers to a command, each with the text before it; an error when it does not succeed.
+    #[allow(dead_code, reason = "tests/post reads mails")]
+    pub(super) fn literals(&mut self, command: &str) -> io::Result<Vec<(String, Vec<u8>)>> {
+        self.exchange(command).map(|(_, literals)| literals)
+    }
+
     fn try_command(&mut self, command: &str) -> io::Result<Vec<String>> {
+        self.exchange(command).map(|(answers, _)| answers)
+    }
+
+    fn exchange(&mut self, command: &str) -> io::Result<Answers> {
         self.stream
             .get_mut()
             .write_all(format!("t {command}\r\n").as_bytes())?;
-        let mut answers = Vec::new();
+        let (mut answers, mut literals) = (Vec::new(), Vec::new());
         loop {
             let answer = line(&mut self.stream)?;
+            let size = answer
+                .strip_suffix('}')
+                .and_then(|answer| answer.rsplit_once('{')?.1.parse().ok());
+            if let Some(size) = size {
+                let mut literal = vec![0; size];
+                self.stream.read_exact(&mut literal)?;
+                literals.push((answer.clone(), literal));
+            }
             match answer.strip_prefix("t ") {
-                Some(status) if status.starts_with("OK") => return Ok(answers),
+                Some(status) if status.starts_with("OK") => return Ok((answers, literals)),
                 Some(status) => return Err(io::Error::other(status.to_owned())),
                 None => answers.push(answer),
             }

@@ -20,6 +20,7 @@ pub(super) struct Setup {
     prefork: u32,
     program: Program,
     conf: Vec<(String, String)>,
+    users: Vec<String>,
     calalarmd: bool,
     alone: bool,
 }
@@ -31,6 +32,7 @@ impl Setup {
             prefork: 1,
             program: Program::Ours,
             conf: Vec::new(),
+            users: ["alice", "bob"].map(str::to_owned).to_vec(),
             calalarmd: false,
             alone: false,
         }
@@ -45,9 +47,15 @@ impl Setup {
         self.prefork = prefork;
         self
     }
-    /// Adds a key to imapd.conf.
+    /// Sets a key in imapd.conf, in place of what it is otherwise; `{dir}` stands for the server's directory.
     pub(super) fn conf(mut self, key: &str, value: &str) -> Setup {
         self.conf.push((key.to_owned(), value.to_owned()));
+        self
+    }
+    /// A user besides alice and bob.
+    #[allow(dead_code, reason = "tests/post has more users")]
+    pub(super) fn user(mut self, name: &str) -> Setup {
+        self.users.push(name.to_owned());
         self
     }
     /// Starts calalarmd as well.
@@ -77,9 +85,8 @@ impl Setup {
         furnish(dir);
         std::fs::write(dir.join("imapd.conf"), self.imapd_conf(dir)).expect("write imapd.conf");
         std::fs::write(dir.join("cyrus.conf"), self.cyrus_conf(dir)).expect("write cyrus.conf");
-        for user in ["cyrus", "alice", "bob"] {
-            password(dir, user);
-        }
+        password(dir, "cyrus");
+        self.users.iter().for_each(|user| password(dir, user));
         let mut log = Syslog::new(&dir.join("dev/log"));
         log.open();
         let (sendmail, external) = (
@@ -104,8 +111,9 @@ impl Setup {
         };
         wait_for("imapd's socket", LIMIT, || server.connect(1143).ok());
         let mut admin = server.imap("cyrus");
-        admin.command("CREATE user/alice");
-        admin.command("CREATE user/bob");
+        for user in &self.users {
+            admin.command(&format!("CREATE user/{user}"));
+        }
         server
     }
 
@@ -114,10 +122,16 @@ impl Setup {
             Form::Datagram => "{dir}/sockets/notify",
             Form::Dlist => "dlist:{dir}/sockets/notify",
         };
-        let mut text = format!("{IMAPD_CONF}notifysocket: {notify}\n");
-        for (key, value) in &self.conf {
-            text += &format!("{key}: {value}\n");
-        }
+        let given = self.conf.iter().map(|(key, value)| (&**key, &**value));
+        let usual = IMAPD_CONF
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .filter(|(key, _)| self.conf.iter().all(|(given, _)| given != key));
+        let text: String = usual
+            .chain(given)
+            .chain([("notifysocket", notify)])
+            .map(|(key, value)| format!("{key}: {value}\n"))
+            .collect();
         text.replace("{dir}", dir.to_str().expect("UTF-8 path"))
     }
 

@@ -168,8 +168,9 @@ fn mixed(first: Built, parts: &[Part], mark: &str) -> Built {
     Built::Multi(all)
 }
 
-/// Text that is encoded where it must be.
+/// Text that is encoded where it must be. A CR alone ends a line, too: no transport keeps it.
 fn text(content_type: ContentType, text: String) -> SinglePart {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut part = SinglePart::builder().header(content_type);
     if text.contains(|c: char| c.is_ascii_control() && !matches!(c, '\t' | '\r' | '\n')) {
         part = part.header(ContentTransferEncoding::QuotedPrintable);

@@ -40,6 +40,7 @@ use crate::mail::address::Address;
 use crate::mail::header::Header;
 use crate::spool;
 use crate::system::cancel::Cancel;
+use crate::system::syslog::printable;
 use guard::{Guard, Standing};
 use mail::{Composed, Mail};
 use occasion::{Occasion, occasion, wants};
@@ -58,6 +59,9 @@ pub(super) const KIND: Kind = Kind {
     timeout: Duration::from_secs(300),
     build: |context| Box::new(Mailto::new(context)),
 };
+
+/// How much of a reason is told, in bytes.
+const REASON: usize = 500;
 
 struct Mailto {
     office: Office,
@@ -176,9 +180,9 @@ impl Mailto {
     }
 }
 
-/// The mails that `delivery` leads to.
+/// The mails that `delivery` leads to; reasons may quote what came, and are lines of printable text here.
 fn compose(office: &Office, delivery: &Delivery) -> Composed {
-    match occasion(&delivery.notification) {
+    let composed = match occasion(&delivery.notification) {
         Some(Occasion::Sieve) => sieve::compose(office, delivery),
         Some(Occasion::Alarm) => alarm::compose(office, delivery),
         Some(Occasion::Quota) => quota::compose(office, delivery),
@@ -186,6 +190,11 @@ fn compose(office: &Office, delivery: &Delivery) -> Composed {
         Some(Occasion::NewMail) => newmail::compose(office, delivery),
         Some(Occasion::SignIn) => signin::compose(office, delivery),
         None => Composed::Nothing("nobody to tell: no mail is sent for this event".into()),
+    };
+    match composed {
+        Composed::Mails(mails) => Composed::Mails(mails),
+        Composed::Nothing(why) => Composed::Nothing(printable(why.as_bytes(), REASON)),
+        Composed::Wrong(why) => Composed::Wrong(printable(why.as_bytes(), REASON)),
     }
 }
 

@@ -209,7 +209,7 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
         (with("mailnotifier: mailto"), &["notifier warning 4"]),
         (
             with_own("mailnotifier: mailto", "[newmail]\nmail = 'named'"),
-            &["notifier warning 4"], // to nobody
+            &["notifier warning 4", "newmail warning 0"],
         ),
         (
             with_own(
@@ -233,14 +233,19 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
                 "event_notifier: null\nevent_groups: access",
                 "[signin]\nmail = 'named'",
             ),
-            &["notifier warning 4", "access note 5"],
+            &[
+                "notifier warning 4",
+                "mail-unsent warning 4",
+                "signin warning 0",
+                "access note 5",
+            ],
         ),
         (
             with_own(
                 "event_notifier: null\nevent_groups: access",
                 "[signin]\nmail = 'always'",
             ),
-            &["access note 5"],
+            &["signin warning 0", "access note 5"],
         ),
         (with("mailnotifier: external"), &["notifier error 4"]),
         (

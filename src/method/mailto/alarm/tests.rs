@@ -331,12 +331,13 @@ fn nonsense_is_still_a_mail() {
         r##","start":"soon","end":5,"alarmTime":null,"summary":["a\r\nBcc: x"],"calendarColor":"#fff;x","attendeeEmails":{"a":1},"attendeeNames":7,"recurrenceId":"x","uid":"\u0000""##,
     );
     let mail = mails(compose(&desk.office, &delivery)).remove(0);
-    assert_eq!(parts_of(&mail).len(), 1, "no file without a time");
-    assert!(
-        !String::from_utf8(mail.message.to_bytes())
-            .unwrap()
-            .contains("\nBcc")
-    );
+    let files = parts_of(&mail)
+        .iter()
+        .filter(|part| part.1.is_some())
+        .count();
+    assert_eq!(files, 0, "no file without a time");
+    let message = String::from_utf8(mail.message.to_bytes()).unwrap();
+    assert!(!message.split("\n\n").next().unwrap().contains("\nBcc"));
     let event = Event::parse(&delivery.notification.message).unwrap();
     let values = values(
         &desk.office,

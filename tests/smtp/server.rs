@@ -109,6 +109,7 @@ struct Heard {
     mails: Vec<Got>,
     begun: usize,
     sockets: Vec<TcpStream>,
+    over: usize,
     closing: bool,
 }
 
@@ -171,6 +172,11 @@ impl Server {
         self.heard.lock().unwrap().lines.clone()
     }
 
+    /// How many connections are over.
+    pub(crate) fn over(&self) -> usize {
+        self.heard.lock().unwrap().over
+    }
+
     /// How often a command was heard that begins so.
     pub(crate) fn count(&self, start: &str) -> usize {
         let lines = self.lines();
@@ -229,6 +235,7 @@ impl Talk {
         };
         let _ = self.converse(&mut stream, &clear, tls.as_ref());
         let _ = clear.shutdown(Shutdown::Both);
+        self.heard.lock().unwrap().over += 1;
     }
 
     fn converse(

@@ -137,17 +137,22 @@ impl Server {
         );
         let mut smtp = connected.map_err(|error| told(place, &error, "the connection"))?;
         let is_here = addresses.iter().all(|address| address.ip().is_loopback());
-        if self.needs_tls(place, &smtp, is_here) {
+        let offered = Offered {
+            tls: smtp.can_starttls(),
+            login: can_log_in(&smtp),
+        };
+        if starts_tls(place.tls, self.login.is_some(), is_here, offered)
+            .map_err(|why| named(why.into()))?
+        {
             self.start_tls(place, &mut smtp, clock)?;
         }
         if let Some(login) = &self.login {
-            let credentials = login.as_ref().map_err(String::clone)?;
-            if !smtp.is_encrypted() && !is_here {
-                return Err(named(
-                    "offers no STARTTLS, and a password is not sent in clear".into(),
-                ));
-            }
-            log_in(place, &mut smtp, credentials, clock)?;
+            log_in(
+                place,
+                &mut smtp,
+                login.as_ref().map_err(String::clone)?,
+                clock,
+            )?;
         }
         set_timeout(&mut smtp, clock.reply().map_err(named)?).map_err(named)?;
         // lettre has said EHLO already, and keeps what it knows; the rest is for us.
@@ -160,19 +165,6 @@ impl Server {
         })
     }
 
-    /// Whether TLS has to begin now. On this machine a password needs it only when the server says so: its certificate
-    /// is rarely one that anybody could verify.
-    fn needs_tls(&self, place: &Place, smtp: &SmtpConnection, is_here: bool) -> bool {
-        match place.tls {
-            Tls::Required => true,
-            Tls::FromStart => false,
-            Tls::ForPassword => {
-                let can_log_in = smtp.server_info().get_auth_mechanism(MECHANISMS).is_some();
-                self.login.is_some() && smtp.can_starttls() && (!is_here || !can_log_in)
-            }
-        }
-    }
-
     fn start_tls(
         &self,
         place: &Place,
@@ -180,12 +172,6 @@ impl Server {
         clock: &Clock,
     ) -> Result<(), String> {
         let named = |why: String| format!("{place}: {why}");
-        if !smtp.can_starttls() {
-            return Err(named(
-                "does not offer STARTTLS, which smtp_host asks for: nothing is sent in clear"
-                    .into(),
-            ));
-        }
         let trust = self.trust(place).map_err(named)?;
         set_timeout(smtp, clock.reply().map_err(named)?).map_err(named)?;
         smtp.starttls(&trust, &self.hello)
@@ -203,7 +189,39 @@ impl Server {
     }
 }
 
+/// What a server offers as long as nothing is encrypted.
+#[derive(Clone, Copy, Debug)]
+struct Offered {
+    tls: bool,
+    login: bool,
+}
+
+/// Whether STARTTLS is the next command; an error when nothing may be sent. On this machine a password needs it only
+/// when the server says so: its certificate is rarely one that anybody could verify.
+fn starts_tls(
+    wanted: Tls,
+    has_password: bool,
+    is_here: bool,
+    offered: Offered,
+) -> Result<bool, &'static str> {
+    match wanted {
+        Tls::FromStart => Ok(false),
+        Tls::Required if offered.tls => Ok(true),
+        Tls::Required => {
+            Err("does not offer STARTTLS, which smtp_host asks for: nothing is sent in clear")
+        }
+        Tls::ForPassword if !has_password => Ok(false),
+        Tls::ForPassword if is_here => Ok(offered.tls && !offered.login),
+        Tls::ForPassword if offered.tls => Ok(true),
+        Tls::ForPassword => Err("does not offer STARTTLS, and a password is not sent in clear"),
+    }
+}
+
 const MECHANISMS: &[Mechanism] = &[Mechanism::Plain, Mechanism::Login];
+
+fn can_log_in(smtp: &SmtpConnection) -> bool {
+    smtp.server_info().get_auth_mechanism(MECHANISMS).is_some()
+}
 
 fn log_in(
     place: &Place,
@@ -212,7 +230,7 @@ fn log_in(
     clock: &Clock,
 ) -> Result<(), String> {
     let named = |why: String| format!("{place}: {why}");
-    if smtp.server_info().get_auth_mechanism(MECHANISMS).is_none() {
+    if !can_log_in(smtp) {
         return Err(named(
             "offers neither AUTH PLAIN nor AUTH LOGIN, and smtp_auth_authname is set".into(),
         ));
@@ -253,4 +271,42 @@ fn told(place: &Place, error: &Error, step: &str) -> String {
 /// A reply that is not yes, for the log.
 pub(super) fn said(name: &str, reply: &Reply, step: &str) -> String {
     format!("{name} said: {} (in reply to {step})", reply.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_never_goes_in_clear_to_another_machine() {
+        for tls in [Tls::ForPassword, Tls::Required] {
+            for offers_tls in [false, true] {
+                for login in [false, true] {
+                    let offered = Offered {
+                        tls: offers_tls,
+                        login,
+                    };
+                    assert_eq!(starts_tls(tls, true, false, offered).is_ok(), offers_tls);
+                    assert_ne!(starts_tls(tls, true, false, offered), Ok(false));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tls_begins_when_it_must() {
+        let offered = |tls, login| Offered { tls, login };
+        for is_here in [false, true] {
+            let all = offered(true, true);
+            assert_eq!(starts_tls(Tls::ForPassword, false, is_here, all), Ok(false));
+            assert_eq!(starts_tls(Tls::FromStart, true, is_here, all), Ok(false));
+            assert_eq!(starts_tls(Tls::Required, false, is_here, all), Ok(true));
+            let none = offered(false, true);
+            assert!(starts_tls(Tls::Required, false, is_here, none).is_err());
+        }
+        let here = |tls, login| starts_tls(Tls::ForPassword, true, true, offered(tls, login));
+        assert_eq!(here(true, true), Ok(false));
+        assert_eq!(here(true, false), Ok(true), "AUTH only within TLS");
+        assert_eq!(here(false, true), Ok(false));
+    }
 }

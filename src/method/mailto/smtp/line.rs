@@ -72,7 +72,7 @@ impl Job {
 }
 
 /// The connection, unless it rested for a while and is dead now.
-fn still_there(mut connection: Connection) -> Option<Connection> {
+pub(super) fn still_there(mut connection: Connection) -> Option<Connection> {
     if connection.used.elapsed() < RESTED {
         return Some(connection);
     }

@@ -8,7 +8,11 @@ use crate::mail::address::Address;
 #[path = "../../../../tests/smtp/server.rs"]
 mod server;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use server::{Act, At, Plan, Server, Step, certificate, until};
+
+mod offers;
 
 /// Long enough for any machine; half of it is for all before the data.
 const LONG: Duration = Duration::from_secs(60);
@@ -29,6 +33,16 @@ fn submit(smtp: &Smtp, to: &[&str]) -> Vec<Answer> {
 }
 
 fn submit_in(smtp: &Smtp, to: &[&str], limit: Duration, cancel: &Cancel) -> Vec<Answer> {
+    submit_message(smtp, to, b"Subject: s\n\n.text\n", limit, cancel)
+}
+
+fn submit_message(
+    smtp: &Smtp,
+    to: &[&str],
+    message: &[u8],
+    limit: Duration,
+    cancel: &Cancel,
+) -> Vec<Answer> {
     let to: Vec<Address> = to
         .iter()
         .map(|to| Address::parse(to.as_bytes()).unwrap())
@@ -36,7 +50,7 @@ fn submit_in(smtp: &Smtp, to: &[&str], limit: Duration, cancel: &Cancel) -> Vec<
     let letter = Letter {
         sender: None,
         recipients: &to.iter().collect::<Vec<_>>(),
-        message: b"Subject: s\n\n.text\n",
+        message,
     };
     smtp.submit(&letter, limit, cancel)
 }
@@ -305,6 +319,58 @@ fn a_raised_cancel_ends_the_waiting() {
 }
 
 #[test]
+fn what_was_left_before_the_data_is_not_sent_later() {
+    let cancel = Arc::new(Cancel::new().unwrap());
+    let left = Arc::new(AtomicBool::new(false));
+    let (raise, go_on) = (cancel.clone(), left.clone());
+    let server = Server::start(move |at| {
+        if at.step == Step::Data {
+            raise.raise();
+            until("who waits to be gone", || go_on.load(Ordering::Acquire));
+        }
+        Act::Well
+    });
+    let answers = submit_in(&smtp(&server), &["a@x.test"], LONG, &cancel);
+    assert!(is_temporary(&answers[0]), "{answers:?}");
+    left.store(true, Ordering::Release);
+    until("the end of the connection", || server.over() == 1);
+    assert!(server.mails().is_empty());
+}
+
+#[test]
+fn a_connection_that_rested_is_tried_first() {
+    let server = Server::start(|at| match (at.connection, at.step) {
+        (1, Step::Rset) => Act::SayAndClose("421 4.4.2 too late"),
+        _ => Act::Well,
+    });
+    let smtp = smtp(&server);
+    let connect = || smtp.server.connect(&connection::Clock::new(LONG)).unwrap();
+    let long_ago = |mut connection: connection::Connection| {
+        connection.used = Instant::now().checked_sub(line::IDLE).unwrap();
+        connection
+    };
+    let there = line::still_there(connect()).unwrap();
+    assert_eq!(server.count("RSET"), 0, "just used");
+    assert!(line::still_there(long_ago(there)).is_some());
+    assert!(line::still_there(long_ago(connect())).is_none());
+    assert_eq!(server.count("RSET"), 2);
+}
+
+#[test]
+fn data_that_are_wanted_for_nobody_are_none() {
+    let server = server_with(&["PIPELINING"], |at| match (at.mail, at.step) {
+        (1, Step::Rcpt) => Act::Say("550 5.1.1 no"),
+        (1, Step::Other) if at.line == "DATA" => Act::Say("354 go on"),
+        (1, Step::Other) => Act::Say("554 5.5.1 nobody"),
+        _ => Act::Well,
+    });
+    let smtp = smtp(&server);
+    assert!(is_permanent(&submit(&smtp, &["a@x.test"])[0]));
+    assert!(is_sent(&submit(&smtp, &["b@x.test"])[0]));
+    assert_eq!((server.lines().len(), server.count(".")), (1, 1));
+}
+
+#[test]
 fn a_kept_connection_that_died_is_replaced_at_once() {
     for offers in BOTH {
         for (step, act) in [
@@ -349,92 +415,4 @@ fn nobody_there_is_told_in_few_words() {
     let answers = submit(&smtp_with("localhost:lmtp", ""), &["a@x.test"]);
     let told = "smtp_host: lmtp: no port; a number is needed";
     assert_eq!(answers, [Answer::Temporary(told.into())]);
-}
-
-#[test]
-fn a_user_without_a_domain_gets_one() {
-    for (more, to) in [
-        ("", "bob@us.test"),
-        ("defaultdomain: d.test\n", "bob@d.test"),
-    ] {
-        let server = server_with(&[], |_| Act::Well);
-        let answers = submit(&smtp_with(&server.host(), more), &["bob"]);
-        assert!(is_sent(&answers[0]), "{answers:?}");
-        assert_eq!(server.mails()[0].to, [format!("<{to}>")]);
-    }
-}
-
-#[test]
-fn dsn_is_switched_off_where_it_is_offered() {
-    let server = server_with(&["DSN"], |_| Act::Well);
-    submit(&smtp(&server), &["a@x.test"]);
-    assert_eq!(server.count("RCPT TO:<a@x.test> NOTIFY=NEVER"), 1);
-}
-
-#[test]
-fn who_needs_smtputf8_is_refused_alone() {
-    let server = server_with(&[], |_| Act::Well);
-    let answers = submit(&smtp(&server), &["\u{fc}@x.test", "a@x.test"]);
-    assert!(is_permanent(&answers[0]) && is_sent(&answers[1]));
-    assert!(why(&answers[0]).ends_with("does not offer SMTPUTF8, which the address needs"));
-    assert!(is_permanent(&submit(&smtp(&server), &["\u{fc}@x.test"])[0]));
-}
-
-#[test]
-fn the_password_is_told_to_the_server_and_to_nobody_else() {
-    const NAME: &str = "smtp_auth_authname: us\nsmtp_auth_password: secret\n";
-    for (offer, line) in [
-        ("AUTH PLAIN LOGIN", "AUTH PLAIN AHVzAHNlY3JldA=="),
-        ("AUTH LOGIN", "AUTH LOGIN"),
-    ] {
-        let offers: &'static [&'static str] = Box::leak(Box::new([offer]));
-        let server = server_with(offers, |at| match at.step {
-            Step::Auth if at.line == "AUTH LOGIN" => Act::Say("334 VXNlcm5hbWU6"),
-            Step::Other if at.line == "dXM=" => Act::Say("334 UGFzc3dvcmQ6"),
-            Step::Other if at.line == "c2VjcmV0" => Act::Say("235 2.7.0 welcome"),
-            _ => Act::Well,
-        });
-        let answers = submit(&smtp_with(&server.host(), NAME), &["a@x.test"]);
-        assert!(is_sent(&answers[0]), "{answers:?}");
-        assert_eq!(server.count(line), 1);
-        let host = format!("{}/noauth", server.host());
-        assert!(is_sent(&submit(&smtp_with(&host, NAME), &["a@x.test"])[0]));
-        assert_eq!(server.count("AUTH"), 1, "noauth");
-    }
-    let server = server_with(&["AUTH PLAIN"], |at| match at.step {
-        Step::Auth => Act::Say("535 5.7.8 bad password"),
-        _ => Act::Well,
-    });
-    let answers = submit(&smtp_with(&server.host(), NAME), &["a@x.test", "b@x.test"]);
-    assert!(answers.iter().all(is_temporary));
-    assert!(why(&answers[0]).ends_with("said: 535 5.7.8 bad password (in reply to AUTH)"));
-    assert!(!answers.iter().any(|a| why(a).contains("secret")));
-    let server = server_with(&[], |_| Act::Well);
-    let answers = submit(&smtp_with(&server.host(), NAME), &["a@x.test"]);
-    assert!(is_temporary(&answers[0]) && why(&answers[0]).contains("neither AUTH PLAIN"));
-}
-
-#[test]
-fn tls_that_is_asked_for_and_not_offered_sends_nothing() {
-    let server = server_with(&[], |_| Act::Well);
-    let smtp = smtp_with(&format!("{}/tls", server.host()), "");
-    let answers = submit(&smtp, &["a@x.test"]);
-    assert!(is_temporary(&answers[0]) && why(&answers[0]).contains("does not offer STARTTLS"));
-    assert_eq!(server.count("MAIL"), 0);
-}
-
-#[test]
-fn a_certificate_that_nobody_vouches_for_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let plan = Plan {
-        offers: &["STARTTLS"],
-        tls: Some(certificate("127.0.0.1", &dir.path().join("root.pem"))),
-        ..Plan::default()
-    };
-    let server = Server::with(plan, |_| Act::Well);
-    let smtp = smtp_with(&format!("{}/tls", server.host()), "");
-    let answers = submit(&smtp, &["a@x.test"]);
-    assert!(is_temporary(&answers[0]), "{answers:?}");
-    assert!(why(&answers[0]).contains("certificate"), "{answers:?}");
-    assert_eq!(server.lines()[0], ["EHLO us.test", "STARTTLS"]);
 }

@@ -130,7 +130,7 @@ enum Built {
 
 /// The text, and its other forms.
 fn alternative(words: &Words, html: Option<&str>, parts: &[Part], mark: &str) -> Built {
-    let plain = text(ContentType::TEXT_PLAIN, words.text.clone());
+    let plain = text(ContentType::TEXT_PLAIN, &words.text);
     let mut forms = parts.iter().filter(|part| part.file.is_none()).peekable();
     if html.is_none() && forms.peek().is_none() {
         return Built::Single(plain);
@@ -139,11 +139,11 @@ fn alternative(words: &Words, html: Option<&str>, parts: &[Part], mark: &str) ->
         .boundary(format!("{mark}-a"))
         .singlepart(plain);
     if let Some(html) = html {
-        all = all.singlepart(text(ContentType::TEXT_HTML, html.to_owned()));
+        all = all.singlepart(text(ContentType::TEXT_HTML, html));
     }
     for form in forms {
-        let content = String::from_utf8_lossy(&form.content).into_owned();
-        all = all.singlepart(text(type_of(form), content));
+        let content = String::from_utf8_lossy(&form.content);
+        all = all.singlepart(text(type_of(form), &content));
     }
     Built::Multi(all)
 }
@@ -168,11 +168,11 @@ fn mixed(first: Built, parts: &[Part], mark: &str) -> Built {
     Built::Multi(all)
 }
 
-/// Text that is encoded where it must be. A CR alone ends a line, too: no transport keeps it.
-fn text(content_type: ContentType, text: String) -> SinglePart {
+/// Text that is encoded where it must be. Any line end is one.
+fn text(content_type: ContentType, text: &str) -> SinglePart {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut part = SinglePart::builder().header(content_type);
-    if text.contains(|c: char| c.is_ascii_control() && !matches!(c, '\t' | '\r' | '\n')) {
+    if text.contains(|c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n')) {
         part = part.header(ContentTransferEncoding::QuotedPrintable);
     }
     part.body(text)

@@ -14,7 +14,8 @@ const TEXT: usize = 32 * 1024;
 const PRODUCT: &str = "-//cyrus-notifyd//EN";
 
 /// `event` for who wants to have it in a calendar (METHOD PUBLISH, RFC 5546 section 3.2.1): without alarms, which
-/// would ring once more. `stamp` is the time of its making; the same ones make the same file.
+/// would ring once more. The RFC wants no attendees in it; calendar programs write and read them, and who reads a
+/// reminder wants to know who comes. `stamp` is the time of its making; the same ones make the same file.
 pub fn publish(event: &Event, stamp: Timestamp) -> String {
     let mut calendar = Calendar::empty();
     for (name, value) in [

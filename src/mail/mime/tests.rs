@@ -42,6 +42,8 @@ fn text_alone_is_one_part() {
     );
     let bytes = as_text(&begun().content(&words("hello\n", None), true, &[]));
     assert!(bytes.ends_with("Content-Transfer-Encoding: 7bit\n\nhello\n"));
+    let bytes = as_text(&begun().content(&words("\rone\r\ntwo\rthree", None), true, &[]));
+    assert!(bytes.ends_with("7bit\n\n\none\ntwo\nthree\n"), "{bytes}");
 }
 
 #[test]

@@ -140,7 +140,9 @@ impl Invitation {
     /// The address with its name before it.
     fn with_name(&self, address: &Address) -> Vec<u8> {
         let bare = format!("<{address}>");
-        match phrase(self.name(address)) {
+        let name = self.name(address);
+        let said = name.eq_ignore_ascii_case(&address.to_string());
+        match phrase(name).filter(|_| !said) {
             None => bare.into_bytes(),
             Some(name) => format!("{name} {bare}").into_bytes(),
         }

@@ -86,6 +86,9 @@ fn names_are_those_of_the_object() {
     let mail = mails(compose(&desk.office, &made("", named))).remove(0);
     assert_eq!(field(&mail, "From"), "\"Al Bcc: x\" <alice@cyr.test>");
     assert!(field(&mail, "To").ends_with("?= <ext@example.org>"));
+    let same = named.replace("CN=\"Müller, \u{202e}Jörg\"", "CN=EXT@example.org");
+    let mail = mails(compose(&desk.office, &made("", &same))).remove(0);
+    assert_eq!(field(&mail, "To"), "<ext@example.org>");
 }
 
 #[test]

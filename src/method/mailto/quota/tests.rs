@@ -1,7 +1,7 @@
 //! Tests of mail for quotas, with what Cyrus sent.
 
 use super::super::desk::{Desk, desk, field, mails, of, recorded, why};
-use super::super::guard::Guard;
+use super::super::guard::{Guard, Standing};
 use super::super::transport::Answer;
 use super::*;
 use crate::config::toml::{Percentages, Text};
@@ -132,6 +132,23 @@ fn what_is_refused_is_told_each_time_as_far_as_grace_lets() {
         (&values["resource"], &values["used_text"]),
         (&json!("messages"), &json!("3"))
     );
+}
+
+#[test]
+fn within_grace_the_same_is_a_repeat() {
+    let desk = desk(|_| {});
+    let guard = Guard::new(desk.office.ledger.clone(), &desk.office.config.mailto);
+    let standing = |id: i64, hours: i64| {
+        let mail = mails(compose(&desk.office, &storage("QuotaExceed", 100))).remove(0);
+        let now = spool::now() + hours * 3_600_000_000;
+        guard.admit(now, id, 0, &mail).unwrap().remove(0)
+    };
+    assert_eq!(standing(1, 0), Standing::Go);
+    assert_eq!(
+        (standing(2, 0), standing(3, 23)),
+        (Standing::Repeat, Standing::Repeat)
+    );
+    assert_eq!(standing(4, 25), Standing::Go);
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn the_whole_way(form: Form, transport: Transport) {
         scene.style(style);
         sieve::cases(&mut scene, style);
     }
+    scene.case("a mail server that is away", sieve::server_away);
     scene.case("quota", quota::one_mail);
     alarms::cases(&mut scene, &alarms);
     scene.end();

@@ -64,14 +64,30 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 ";
 
+/// Makes one, starts it, and waits until it takes mail.
+pub(super) fn install(server: &Server) {
+    furnish(&server.path(""));
+    run(server, r#"mount --bind "$1/postfix/etc" /etc/postfix"#);
+    start(server);
+}
+
 /// Starts it, and waits until it takes mail.
 pub(super) fn start(server: &Server) {
-    furnish(&server.path(""));
+    run(server, "postfix start");
+    wait_for("Postfix' greeting", LIMIT, || Client::new(server).ok());
+}
+
+/// Stops it, and waits for its end.
+pub(super) fn stop(server: &Server) {
+    run(server, "postfix stop");
+}
+
+/// Runs a command in the server's namespaces; `$1` is the server's folder.
+fn run(server: &Server, command: &str) {
     let master = server.master.id().to_string();
-    let script = r#"mount --bind "$1/postfix/etc" /etc/postfix; exec /usr/sbin/postfix start"#;
     let output = Command::new("nsenter")
         .args([
-            "-t", &master, "-m", "-n", "--", "bash", "-ec", script, "bash",
+            "-t", &master, "-m", "-n", "--", "bash", "-ec", command, "bash",
         ])
         .arg(server.path(""))
         .env_clear()
@@ -79,8 +95,7 @@ pub(super) fn start(server: &Server) {
         .output()
         .expect("nsenter");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "postfix start: {said}");
-    wait_for("Postfix' greeting", LIMIT, || Client::new(server).ok());
+    assert!(output.status.success(), "{command}: {said}");
 }
 
 fn furnish(dir: &Path) {

@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// All that the cases need.
 pub(super) struct Scene {
     pub(super) server: Server,
-    transport: Transport,
+    pub(super) transport: Transport,
     inboxes: RefCell<BTreeMap<String, Inbox>>,
     fences: Cell<usize>,
     failed: Vec<String>,
@@ -64,7 +64,7 @@ impl Scene {
         let setup = USERS.iter().fold(setup, |setup, user| setup.user(user));
         let server = setup.start();
         server.wait_notifyds(1);
-        postfix::start(&server);
+        postfix::install(&server);
         Scene {
             server,
             transport,
@@ -212,6 +212,8 @@ impl Drop for Scene {
 
 fn write_config(folder: &TempDir, style: Style) {
     let name = style.name();
-    let text = format!("[mailto]\nstyle = \"{name}\"\n[quota]\nmail = \"always\"\n");
+    let text = format!(
+        "[mailto]\nstyle = \"{name}\"\n[quota]\nmail = \"always\"\n[retry]\nfirst = \"1s\"\n"
+    );
     fs::write(folder.path().join("notifyd.toml"), text).unwrap();
 }

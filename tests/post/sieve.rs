@@ -1,9 +1,10 @@
 //! Sieve scripts that notify by mail, the old way (`notify`) and RFC 5435's (`enotify`), in both styles of notifyd.toml.
 
 use super::inbox::Received;
-use super::scene::Scene;
+use super::postfix;
+use super::scene::{Scene, Transport};
 use super::setup::Form;
-use super::stage::LIMIT;
+use super::stage::{LIMIT, wait_for};
 
 /// More mails than that are a loop that does not end by itself.
 const LOOP: usize = 8;
@@ -226,6 +227,24 @@ fn no_message(scene: &Scene, style: Style) {
         (Style::Rfc5436, Form::Datagram) => {}
         (Style::Cyrus, _) => words(style, &mail, &format!("Sender <{SENDER}>: {subject}")),
     }
+}
+
+/// Nothing is lost while the mail server is away; `sendmail` takes mail all the same.
+pub(super) fn server_away(scene: &Scene) {
+    let server = &scene.server;
+    server.sieve("sally", NOTIFY_BOB);
+    postfix::stop(server);
+    server.lmtp().unwrap().deliver("sally", "away").unwrap();
+    wait_for("an attempt", LIMIT, || {
+        let (tried, owed) = (server.owed("attempts > 0"), server.owed("1"));
+        let taken = scene.transport == Transport::Sendmail && postfix::queued(server) == 1;
+        (tried == 1 || taken && owed == 0).then_some(())
+    });
+    postfix::start(server);
+    scene.wait("bob", "the mail", LIMIT, |mail| mail.says("about away"));
+    scene.settle();
+    let count = scene.mails("bob", |mail| mail.says("about away")).len();
+    assert_eq!(count, 1, "mails");
 }
 
 /// One script tells nobody twice of one message (RFC 5436 section 2.7).

@@ -79,8 +79,11 @@ impl Offers {
             mail += " SMTPUTF8";
         }
         mail += "\r\n";
-        // RFC 3834 section 3.3: nobody waits for a report.
-        let notify = if self.dsn { " NOTIFY=NEVER" } else { "" };
+        // RFC 3834 section 3.3: nobody waits for a report. A sender who is named does.
+        let notify = match self.dsn && sender.is_empty() {
+            true => " NOTIFY=NEVER",
+            false => "",
+        };
         let recipients: Vec<Result<String, String>> = recipients
             .into_iter()
             .map(|path| path.map(|path| format!("RCPT TO:<{path}>{notify}\r\n")))

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// Keys with the text of their values, as it would stand in the file; none where nothing is set.
 type Rows = Vec<(&'static Key, Option<String>)>;
+/// Tables that stand once, by name.
+type Tables = Vec<(&'static str, Rows)>;
 
 /// A table with all of its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +98,7 @@ impl Config {
     }
 
     /// The tables that stand once, in the manual's order: those before the methods' and those after.
-    fn plain(&self) -> (Vec<(&'static str, Rows)>, Vec<(&'static str, Rows)>) {
+    fn plain(&self) -> (Tables, Tables) {
         let first = vec![
             ("spool", self.spool.show()),
             ("intake", self.intake.show()),

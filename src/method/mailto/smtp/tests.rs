@@ -257,6 +257,22 @@ fn what_is_refused_after_the_data_is_refused() {
 }
 
 #[test]
+fn after_a_reply_that_cannot_be_the_connection_is_left() {
+    for offers in BOTH {
+        for (step, reply) in [(Step::Data, "250 2.0.0 what"), (Step::End, "354 what")] {
+            let server = server_with(offers, move |at| match (at.mail, at.step == step) {
+                (1, true) => Act::Say(reply),
+                _ => Act::Well,
+            });
+            let smtp = smtp(&server);
+            assert!(!is_sent(&submit(&smtp, &["a@x.test"])[0]));
+            assert!(is_sent(&submit(&smtp, &["a@x.test"])[0]));
+            assert_eq!(server.lines().len(), 2, "{reply}");
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_does_not_come_is_lost() {
     for offers in BOTH {
         for act in [Act::Close, Act::Say("nonsense"), Act::Hang] {

@@ -12,11 +12,11 @@ use super::office::Office;
 use super::when::{appointment, mailbox, name_and_email};
 use crate::event::{Event, Param};
 use crate::mail::Message;
-use crate::mail::address::Address;
+use crate::mail::address::{Address, Mailbox};
 use crate::mail::calendar::Person;
 use crate::mail::calendar::read::{Object, object};
-use crate::mail::header::phrase;
 use crate::mail::mime::Part;
+use crate::system::syslog::printable;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -68,8 +68,10 @@ impl Invitation {
         let event = Event::parse(&n.message).map_err(|error| wrong(&error.to_string()))?;
         let text = |param| event.text(param).unwrap_or_default().into_owned();
         let recipient = text(Param::Recipient);
-        let recipient = mailbox(&recipient)
-            .map_err(|why| Composed::Nothing(format!("nobody to tell: {recipient} {why}")))?;
+        let recipient = mailbox(&recipient).map_err(|why| {
+            let shown = printable(recipient.as_bytes(), 100);
+            Composed::Nothing(format!("nobody to tell: {shown} {why}"))
+        })?;
         let ical = text(Param::Ical);
         let most = office.config.imip.max_size.0;
         if ical.len() as u64 > most {
@@ -113,7 +115,7 @@ impl Invitation {
             self.with_name(&self.sender),
             self.with_name(&self.recipient),
         );
-        let begun = notice::addressed(office, delivery, 0, &from, &to, &words)?;
+        let begun = notice::addressed(office, delivery, 0, from.as_bytes(), to.as_bytes(), &words)?;
         Some(begun.content(&words, office.config.mailto.html.0, &self.parts()))
     }
 
@@ -138,14 +140,14 @@ impl Invitation {
     }
 
     /// The address with its name before it.
-    fn with_name(&self, address: &Address) -> Vec<u8> {
-        let bare = format!("<{address}>");
+    fn with_name(&self, address: &Address) -> String {
         let name = self.name(address);
         let said = name.eq_ignore_ascii_case(&address.to_string());
-        match phrase(name).filter(|_| !said) {
-            None => bare.into_bytes(),
-            Some(name) => format!("{name} {bare}").into_bytes(),
-        }
+        let mailbox = Mailbox {
+            name: if said { String::new() } else { name.to_owned() },
+            address: address.clone(),
+        };
+        mailbox.in_header()
     }
 
     fn parts(&self) -> [Part; 2] {

@@ -128,9 +128,9 @@ mod tests {
         for delivery in &all {
             let mail = mails(compose(&desk.office, delivery)).remove(0);
             let user = String::from_utf8_lossy(&delivery.notification.user);
-            assert_eq!(desk::field(&mail, "To"), format!("<{user}@phone.example>"));
+            assert_eq!(desk::field(&mail, "To"), format!("{user}@phone.example"));
             assert_eq!(desk::field(&mail, "Auto-Submitted"), "auto-generated");
-            assert_eq!(desk::field(&mail, "From"), "<notifier@cyr.test>");
+            assert_eq!(desk::field(&mail, "From"), "notifier@cyr.test");
             assert!(mail.owner.is_empty() && mail.sender.is_none());
         }
     }
@@ -187,6 +187,6 @@ mod tests {
         assert!(!why(note(&desk, "", "")).0, "no user to put in");
         let both = to("{user},x@phone.example");
         let mail = mails(note(&both, "bob", "")).remove(0);
-        assert_eq!(desk::field(&mail, "To"), "<x@phone.example>");
+        assert_eq!(desk::field(&mail, "To"), "x@phone.example");
     }
 }

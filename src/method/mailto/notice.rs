@@ -3,7 +3,7 @@
 use super::super::Delivery;
 use super::office::Office;
 use crate::mail::Message;
-use crate::mail::address::Address;
+use crate::mail::address::{Address, Mailbox};
 use crate::mail::header::Header;
 use crate::mail::mime::Part;
 use crate::mail::template::Words;
@@ -26,8 +26,11 @@ pub(super) fn message(
     words: &Words,
     parts: &[Part],
 ) -> Option<Message> {
-    let from = format!("<{}>", office.from()?);
-    let to: Vec<String> = to.iter().map(|to| format!("<{to}>")).collect();
+    let from = office
+        .own_from()
+        .or_else(|| office.from().map(Mailbox::from));
+    let from = from?.in_header();
+    let to: Vec<String> = to.iter().map(Address::in_header).collect();
     addressed(
         office,
         delivery,

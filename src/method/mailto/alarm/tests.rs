@@ -44,10 +44,10 @@ fn each_recipient_gets_one_mail() {
     let delivery = recorded(OLD, "EVENT", "mail-110ea").remove(0);
     let mails = mails(compose(&desk.office, &delivery));
     let to: Vec<String> = mails.iter().map(|mail| field(mail, "To")).collect();
-    assert_eq!(to, ["<alice@cyr.test>", "<zwei@example.org>"]);
+    assert_eq!(to, ["alice@cyr.test", "zwei@example.org"]);
     for mail in &mails {
         assert_eq!(field(mail, "Auto-Submitted"), "auto-generated");
-        assert_eq!(field(mail, "From"), "<postmaster@cyr.test>");
+        assert_eq!(field(mail, "From"), "postmaster@cyr.test");
         assert!(mail.sender.is_none() && mail.owner == b"alice");
         assert_eq!(
             mail.wanted,

@@ -173,13 +173,13 @@ fn every_recorded_event_is_understood() {
 #[test]
 fn the_mail() {
     let mail = mails(compose(&desk(|_| {}).office, &storage("QuotaChange", 90))).remove(0);
-    assert_eq!(field(&mail, "To"), "<bob@cyr.test>");
+    assert_eq!(field(&mail, "To"), "bob@cyr.test");
     assert_eq!(field(&mail, "Auto-Submitted"), "auto-generated");
     assert!(mail.sender.is_none() && mail.owner.is_empty() && mail.until.is_none());
     let office =
         desk(|config| config.quota.to = Text("{user}, postmaster@cyr.test,bob@CYR.test".into()));
     let mail = mails(compose(&office.office, &storage("QuotaChange", 90))).remove(0);
-    assert_eq!(field(&mail, "To"), "<bob@cyr.test>, <postmaster@cyr.test>");
+    assert_eq!(field(&mail, "To"), "bob@cyr.test, postmaster@cyr.test");
 }
 
 #[test]

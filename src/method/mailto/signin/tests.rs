@@ -67,7 +67,7 @@ fn the_mail_and_what_the_template_gets() {
     sent(&desk, &login("alice", "192.0.2.7"));
     let delivery = login("alice", "2001:db8::7");
     let mail = mails(compose(&desk.office, &delivery)).remove(0);
-    assert_eq!(field(&mail, "To"), "<security@example.org>");
+    assert_eq!(field(&mail, "To"), "security@example.org");
     assert_eq!(field(&mail, "Auto-Submitted"), "auto-generated");
     assert!(mail.owner.is_empty() && mail.sender.is_none());
     let event = Event::parse(&delivery.notification.message).unwrap();

@@ -145,7 +145,11 @@ impl Figure {
                 let word = if met { "met" } else { "MISSED" };
                 match goal {
                     Goal::AtLeast(_) | Goal::AtMost(_) => format!("{text} {word}"),
-                    _ => format!("{text} {word}: {value:.2}"),
+                    Goal::OfDiscard(_) => match self.ratio(Who::Peek) {
+                        Some(ratio) => format!("{text} {word}: {value:.2} ({ratio:.2} of peek)"),
+                        None => format!("{text} {word}: {value:.2}"),
+                    },
+                    Goal::NotUnderStock => format!("{text} {word}: {value:.2}"),
                 }
             }
         };

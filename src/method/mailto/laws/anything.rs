@@ -98,7 +98,7 @@ fn option() -> BoxedStrategy<Vec<u8>> {
         let mut uri = start.as_bytes().to_vec();
         for (n, (name, value)) in fields.iter().enumerate() {
             let between = if n == 0 { b'?' } else { b'&' };
-            uri.extend([&[between], name.as_bytes(), b"=", &*value].concat());
+            uri.extend([&[between], name.as_bytes(), b"=", value.as_slice()].concat());
         }
         uri
     });

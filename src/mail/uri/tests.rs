@@ -1,3 +1,5 @@
+//! Tests of mailto URIs.
+
 use super::*;
 use proptest::prelude::*;
 

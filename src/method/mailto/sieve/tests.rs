@@ -1,3 +1,5 @@
+//! Tests of mail that scripts ask for.
+
 use super::super::laws::{delivery, office, parsed};
 use super::*;
 use crate::config::Settings;

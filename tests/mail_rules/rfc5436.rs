@@ -267,6 +267,13 @@ fn words() -> Vec<Rule> {
                 case("bob@example.org?body=x")
                     .message("said\n\n")
                     .gives([Body("said\n\n\n")]),
+                case("bob@example.org?body=some%0D%0Atext%20%C3%BC")
+                    .style(Rfc5436)
+                    .message("said\n\n")
+                    .gives([Also(|mail| {
+                        let body = mail.decoded_body();
+                        assert!(body.starts_with("some\ntext ü\n".as_bytes()));
+                    })]),
                 case(BOB)
                     .style(Rfc5436)
                     .message("said\n\n")

@@ -90,7 +90,7 @@ fn all_on(rfc5436: bool, token: bool) -> (Office, TempDir) {
         ] {
             *when = MailWhen::Always;
         }
-        config.newmail.to.0 = "{user}".into();
+        config.newmail.to.0 = "notes@good.test".into();
     })
 }
 

@@ -114,12 +114,20 @@ fn event() -> BoxedStrategy<Vec<u8>> {
         "QuotaChange",
         "Login",
     ]);
-    let keys = [
+    // Without these there is seldom a mail.
+    let needed = [
         "user",
         "userId",
         "alarmTime",
-        "alertId",
         "action",
+        "start",
+        "sender",
+        "recipient",
+        "method",
+        "clientIP",
+    ];
+    let others = [
+        "alertId",
         "calendarId",
         "calendarName",
         "calendarOwner",
@@ -129,7 +137,6 @@ fn event() -> BoxedStrategy<Vec<u8>> {
         "description",
         "location",
         "timezone",
-        "start",
         "end",
         "organizer",
         "serverFQDN",
@@ -138,21 +145,22 @@ fn event() -> BoxedStrategy<Vec<u8>> {
         "service",
         "clientAddress",
         "serverAddress",
-        "sender",
-        "recipient",
-        "method",
-        "ical",
         "timestamp",
     ];
-    let values = prop::collection::vec(
-        prop_oneof![1 => string().prop_map(Some), 2 => Just(None)],
-        keys.len(),
+    let seldom = prop_oneof![1 => string().prop_map(Some), 19 => Just(None)];
+    let often = prop_oneof![1 => string().prop_map(Some), 2 => Just(None)];
+    let values = (
+        prop::collection::vec(seldom, needed.len()),
+        prop::collection::vec(often, others.len()),
     );
     let lists = prop::collection::vec(prop::collection::vec(string(), 0..3), 2);
-    (kind, values, lists)
-        .prop_map(move |(kind, values, lists)| {
+    (kind, values, lists, invitation(), select(NETWORKS.to_vec()))
+        .prop_map(move |(kind, (seldom, often), lists, ical, client)| {
             let mut event = usual_event(kind);
-            for (key, value) in keys.iter().zip(values) {
+            event["ical"] = Value::String(ical);
+            event["clientIP"] = json!(client);
+            let values = seldom.into_iter().chain(often);
+            for (key, value) in needed.iter().chain(&others).zip(values) {
                 if let Some(value) = value {
                     event[*key] = Value::String(value);
                 }
@@ -167,6 +175,31 @@ fn event() -> BoxedStrategy<Vec<u8>> {
         .boxed()
 }
 
+/// Where somebody signs in from.
+const NETWORKS: &[&str] = &[
+    "203.0.113.9",
+    "198.51.100.7",
+    "192.0.2.33",
+    "2001:db8:1::1",
+    "2001:db8:2::1",
+];
+
+/// An iCalendar object, with anything in its texts.
+fn invitation() -> BoxedStrategy<String> {
+    prop::collection::vec(string(), 4)
+        .prop_map(|texts| {
+            let [summary, location, name, description] = &texts[..] else {
+                return String::new();
+            };
+            format!(
+                "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20251124T170000Z\r\n\
+                 SUMMARY:{summary}\r\nLOCATION:{location}\r\nDESCRIPTION:{description}\r\n\
+                 ORGANIZER;CN={name}:mailto:good@good.test\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+            )
+        })
+        .boxed()
+}
+
 /// One that leads to a mail.
 pub(super) fn usual_event(kind: &str) -> Value {
     json!({
@@ -174,16 +207,15 @@ pub(super) fn usual_event(kind: &str) -> Value {
         "alarmTime": "20251124T160000Z", "action": "email", "calendarName": "Work", "uid": "1", "summary": "s",
         "start": "20251124T170000Z", "end": "20251124T180000Z", "allDay": 0, "timezone": "UTC",
         "diskUsed": 95, "diskQuota": 100, "uri": "imap://good@cyr.test/INBOX", "service": "imap",
-        "clientAddress": "[203.0.113.9:993]", "sender": "good@good.test", "recipient": "good@good.test",
-        "ical": "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", "method": "REQUEST",
+        "sender": "good@good.test", "recipient": "good@good.test", "method": "REQUEST",
     })
 }
 
 pub(super) fn notification() -> BoxedStrategy<Notification> {
     let class = prop_oneof![
         3 => Just(b"SIEVE".to_vec()),
-        3 => Just(b"EVENT".to_vec()),
-        1 => Just(b"IMIP".to_vec()),
+        4 => Just(b"EVENT".to_vec()),
+        2 => Just(b"IMIP".to_vec()),
         1 => Just(b"MAIL".to_vec()),
         1 => text()
     ];
@@ -219,7 +251,11 @@ pub(super) fn notification() -> BoxedStrategy<Notification> {
                     } else {
                         options
                     },
-                    message: if is_event { event } else { message },
+                    message: match class.as_slice() {
+                        b"EVENT" | b"IMIP" => event,
+                        b"MAIL" => [b"From: ", &message[..], b"\nSubject: ", &message].concat(),
+                        _ => message,
+                    },
                     fname: Some(b"stage./1-2-0".into()),
                     class,
                 }

@@ -13,16 +13,11 @@ const LINE: usize = 75;
 const TEXT: usize = 32 * 1024;
 const PRODUCT: &str = "-//cyrus-notifyd//EN";
 
-/// `event` for who wants to have it in a calendar (METHOD PUBLISH, RFC 5546 section 3.2.1): without alarms, which
-/// would ring once more. The RFC wants no attendees in it; calendar programs write and read them, and who reads a
-/// reminder wants to know who comes. `stamp` is the time of its making; the same ones make the same file.
+/// `event` as a file: without alarms, which would ring once more, and without METHOD, so that it is no message of RFC 5546,
+/// where PUBLISH must not name attendees. `stamp` is the time of its making; the same ones make the same file.
 pub fn publish(event: &Event, stamp: Timestamp) -> String {
     let mut calendar = Calendar::empty();
-    for (name, value) in [
-        ("VERSION", "2.0"),
-        ("PRODID", PRODUCT),
-        ("METHOD", "PUBLISH"),
-    ] {
+    for (name, value) in [("VERSION", "2.0"), ("PRODID", PRODUCT)] {
         calendar.append_property((name, value));
     }
     calendar.push(component(event, stamp));

@@ -281,7 +281,7 @@ fn file(appointment: &calendar::Event, received: SystemTime) -> Vec<Part> {
         .as_ref()
         .map(|_| write::publish(appointment, stamp));
     let part = |content: String| Part {
-        content_type: "text/calendar; charset=utf-8; method=PUBLISH; name=event.ics".into(),
+        content_type: "text/calendar; charset=utf-8; name=event.ics".into(),
         file: Some("event.ics".into()),
         content: content.into_bytes(),
     };

@@ -66,7 +66,7 @@ fn each_recipient_gets_one_mail() {
     let (kind, name, content) = parts.last().unwrap();
     assert_eq!(
         (kind.as_str(), name.as_deref()),
-        ("text/calendar; PUBLISH", Some("event.ics"))
+        ("text/calendar", Some("event.ics"))
     );
     let written = object(content);
     assert_eq!(written.event.summary, "Besuch – ☕ , \"Q\"");

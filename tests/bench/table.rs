@@ -149,7 +149,9 @@ impl Figure {
                         Some(ratio) => format!("{text} {word}: {value:.2} ({ratio:.2} of peek)"),
                         None => format!("{text} {word}: {value:.2}"),
                     },
-                    Goal::NotUnderStock => format!("{text} {word}: {value:.2}"),
+                    Goal::NotUnderStock | Goal::TimesStock(_) => {
+                        format!("{text} {word}: {value:.2}")
+                    }
                 }
             }
         };

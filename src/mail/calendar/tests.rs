@@ -113,10 +113,7 @@ fn what_is_written_is_read_back() {
         ..visit()
     };
     let read = object(&publish(&event, stamp()));
-    assert_eq!(
-        (read.method.as_str(), read.kind.as_str()),
-        ("", "VEVENT")
-    );
+    assert_eq!((read.method.as_str(), read.kind.as_str()), ("", "VEVENT"));
     let instant = |moment: &Option<Moment>| moment.as_ref().unwrap().timestamp().unwrap();
     assert_eq!(instant(&read.event.start), instant(&event.start));
     let times = |event: Event| Event {

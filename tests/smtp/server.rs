@@ -173,6 +173,7 @@ impl Server {
     }
 
     /// How many connections are over.
+    #[allow(dead_code, reason = "only the transport's own tests ask")]
     pub(crate) fn over(&self) -> usize {
         self.heard.lock().unwrap().over
     }

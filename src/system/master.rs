@@ -51,13 +51,13 @@ pub fn adopt() -> io::Result<(Master, OwnedFd)> {
         must_be(LISTEN_FD, FileTypeExt::is_socket),
         "descriptor 4 (the service's socket)",
     )?;
+    let listen = named(
+        socket::adopt_served(LISTEN_FD),
+        "descriptor 4 (the service's socket)",
+    )?;
     let status = named(
         socket::adopt(STATUS_FD),
         "descriptor 3 (master's status pipe)",
-    )?;
-    let listen = named(
-        socket::adopt(LISTEN_FD),
-        "descriptor 4 (the service's socket)",
     )?;
     rustix::io::ioctl_fionbio(&status, true)?;
     Ok((

@@ -17,10 +17,26 @@ use std::time::SystemTime;
 /// # Errors
 /// When the descriptor is not open, or the kernel is older than Linux 5.6 (`pidfd_getfd(2)`).
 pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
-    let myself = pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
-    let copy = pidfd_getfd(&myself, fd, PidfdGetfdFlags::empty())?;
+    let copy = duplicate(fd)?;
     nix::unistd::close(fd)?;
     Ok(copy)
+}
+
+/// The same for a socket that others send to. One that is no such thing, because it is a descriptor of our own by now,
+/// is not closed.
+///
+/// # Errors
+/// Also when it is something else.
+pub fn adopt_served(fd: RawFd) -> io::Result<OwnedFd> {
+    if !is_served(duplicate(fd)?)? {
+        return Err(io::Error::other("is something else"));
+    }
+    adopt(fd)
+}
+
+fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    let myself = pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
+    Ok(pidfd_getfd(&myself, fd, PidfdGetfdFlags::empty())?)
 }
 
 /// Whether `socket` carries datagrams (true) or dlist connections (false).
@@ -29,6 +45,19 @@ pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
 /// When it is no socket.
 pub fn is_datagram(socket: impl AsFd) -> io::Result<bool> {
     Ok(net::sockopt::socket_type(socket)? == SocketType::DGRAM)
+}
+
+/// Whether others can send to `socket`: it has a name, and listens when it is for connections.
+///
+/// # Errors
+/// When it is no socket.
+fn is_served(socket: impl AsFd) -> io::Result<bool> {
+    let socket = socket.as_fd();
+    if !is_datagram(socket)? {
+        return Ok(net::sockopt::socket_acceptconn(socket)?);
+    }
+    let name = SocketAddrUnix::try_from(net::getsockname(socket)?)?;
+    Ok(name.path_bytes().is_some() || name.abstract_name().is_some())
 }
 
 /// Binds the notify socket at `path`. A stale socket (nobody behind it) is replaced; a live one,

@@ -185,7 +185,7 @@ fn root_becomes_the_cyrus_user_or_nothing() {
 
 #[test]
 fn without_masters_descriptors_it_does_not_begin() {
-    let alone = Alone::new();
+    let mut alone = Alone::new();
     let conf = alone.path("imapd.conf");
     for closed in ["3<&- 4<&-", "3>&1 4<&-", "3</dev/null 4</dev/null"] {
         let mut shell = Command::new("sh");
@@ -195,7 +195,8 @@ fn without_masters_descriptors_it_does_not_begin() {
             .arg(&conf)
             .env("CYRUS_SERVICE", "notify")
             .stdout(Stdio::piped());
-        assert_eq!(shell.output().unwrap().status.code(), EX_OSERR, "{closed}");
+        let pid = alone.spawn_command(shell);
+        assert_eq!(alone.wait_exit_of(pid).code(), EX_OSERR, "{closed}");
     }
 }
 

@@ -5,7 +5,8 @@
     reason = "a test that panics has failed, as it should"
 )]
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -18,6 +19,7 @@ struct Place(TempDir);
 impl Place {
     fn new(folder: &Path) -> Place {
         let tmp = tempfile::tempdir().unwrap();
+        fs::set_permissions(tmp.path(), Permissions::from_mode(0o755)).unwrap();
         let at = tmp.path().display();
         let toml = format!(
             "[mailto]\nstyle = \"rfc5436\"\n[quota]\nmail = \"always\"\n[newmail]\nmail = \"always\"\nto = \"pager@example.org\"\n[signin]\nmail = \"always\"\n[templates]\nfolder = \"{}\"\nlanguages = {{ \"@example.com\" = \"fr\" }}\n",
@@ -31,8 +33,20 @@ impl Place {
         Place(tmp)
     }
 
+    /// With the examples, where the Cyrus user can read them: root becomes that one.
     fn examples() -> Place {
-        Place::new(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/templates"))
+        let place = Place::new(Path::new("{configdirectory}/templates"));
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/templates");
+        for language in fs::read_dir(from).unwrap() {
+            let language = language.unwrap();
+            let to = place.0.path().join("templates").join(language.file_name());
+            fs::create_dir_all(&to).unwrap();
+            for file in fs::read_dir(language.path()).unwrap() {
+                let file = file.unwrap();
+                fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
+        }
+        place
     }
 
     fn run(&self, command: &str, args: &[&str]) -> Output {

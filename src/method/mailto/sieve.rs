@@ -10,7 +10,7 @@
 use super::super::Delivery;
 use super::mail::{Composed, Mail, Once};
 use super::office::Office;
-use crate::config::toml::Style;
+use crate::config::toml::{OwnerForm, Style};
 use crate::mail::Message;
 use crate::mail::address::{Address, Mailbox};
 use crate::mail::encoded_word;
@@ -126,11 +126,16 @@ impl Case<'_> {
         self.office.config.mailto.style
     }
 
+    /// Whether only the operator shall know whose script it is (RFC 3834 section 3.1.1: no login names).
+    fn hides_user(&self) -> bool {
+        self.office.config.mailto.owner == OwnerForm::Token
+    }
+
     /// The envelope sender. Nobody hears of a mail about one that has no sender itself, or none that we know.
     fn sender(&self) -> Option<Address> {
         let known = |trigger: &Trigger| matches!(trigger.return_path, ReturnPath::Sender(_));
         match self.style() {
-            Style::Rfc5436 if self.trigger.as_ref().is_some_and(known) => {
+            Style::Rfc5436 if self.trigger.as_ref().is_some_and(known) && !self.hides_user() => {
                 self.office.user(&self.delivery.notification.user)
             }
             _ => None,
@@ -187,7 +192,7 @@ impl Case<'_> {
                 .map(Mailbox::from)
         };
         let mailbox = match (self.office.own_from(), self.style()) {
-            (None, Style::Rfc5436) => user(),
+            (None, Style::Rfc5436) if !self.hides_user() => user(),
             (own, _) => own,
         };
         match mailbox {
@@ -246,7 +251,7 @@ impl Case<'_> {
             "body": self.uri.body.clone().unwrap_or_default(),
             "class": text(&n.class),
             "priority": text(&n.priority),
-            "user": text(&n.user),
+            "user": if self.hides_user() { String::new() } else { text(&n.user) },
             "mailbox": text(&n.mailbox),
             "trigger": { "subject": trigger.subject_text(), "from": trigger.from_text() },
         })

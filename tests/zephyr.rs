@@ -198,6 +198,7 @@ fn deliver(notification: Notification, cancel: &Cancel) -> Outcome {
     let kind = method::find(b"zephyr").unwrap();
     let delivery = Delivery {
         id: 1,
+        attempt: 1,
         received: SystemTime::now(),
         notification,
         message_file: PathBuf::new(),

@@ -196,6 +196,7 @@ impl Intake {
         self.monitor.routed(place, None, &notification, arrival);
         let delivery = Delivery {
             id: 0,
+            attempt: 1,
             received: SystemTime::now(),
             notification,
             message_file: PathBuf::new(),

@@ -191,6 +191,7 @@ impl Worker {
             Ok(notification) => {
                 let delivery = Delivery {
                     id: row.kept.id,
+                    attempt: row.attempts,
                     received: UNIX_EPOCH + Duration::from_micros(row.kept.received.unsigned_abs()),
                     notification,
                     message_file: self.message_file(row),

@@ -60,6 +60,31 @@ pub(super) const KIND: Kind = Kind {
     build: |context| Box::new(Mailto::new(context)),
 };
 
+/// One mail of an attempt.
+struct Part {
+    /// The delivery.
+    id: i64,
+    /// Which attempt it is, from 1.
+    attempt: u32,
+    /// Which of the delivery's mails, from 0.
+    n: usize,
+    /// Whether it is the only one.
+    whole: bool,
+}
+
+impl Part {
+    /// Whether the delivery is done with these answers, at once and wholly. Then the spool forgets it, and so need we.
+    fn is_done(&self, mail: &Mail, answers: &[Answer]) -> bool {
+        self.attempt <= 1
+            && self.whole
+            && mail.remember.is_empty()
+            && answers.len() == mail.recipients.len()
+            && answers
+                .iter()
+                .all(|answer| matches!(answer, Answer::Sent(_)))
+    }
+}
+
 /// How much of a reason is told, in bytes.
 const REASON: usize = 500;
 
@@ -73,7 +98,10 @@ struct Mailto {
 impl Method for Mailto {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
         match compose(&self.office, delivery) {
-            Composed::Mails(mails) => self.send_all(delivery.id, &mails, limit, cancel),
+            Composed::Mails(mails) => {
+                let attempt = (delivery.id, delivery.attempt);
+                self.send_all(attempt, &mails, limit, cancel)
+            }
             Composed::Nothing(why) => Outcome::Delivered(why),
             Composed::Wrong(why) => Outcome::Permanent(why),
         }
@@ -91,13 +119,25 @@ impl Mailto {
         }
     }
 
-    /// Makes an attempt with all mails of delivery `id`.
-    fn send_all(&self, id: i64, mails: &[Mail], limit: Duration, cancel: &Cancel) -> Outcome {
+    /// Makes an attempt with all mails of a delivery: its id, and which attempt it is.
+    fn send_all(
+        &self,
+        (id, attempt): (i64, u32),
+        mails: &[Mail],
+        limit: Duration,
+        cancel: &Cancel,
+    ) -> Outcome {
         let end = Instant::now() + limit;
         let mut tally = Tally::default();
         for (n, mail) in mails.iter().enumerate() {
             let limit = end.saturating_duration_since(Instant::now());
-            match self.send(id, n, mail, limit, cancel) {
+            let part = Part {
+                id,
+                attempt,
+                n,
+                whole: mails.len() == 1,
+            };
+            match self.send(&part, mail, limit, cancel) {
                 Ok(results) => results.into_iter().for_each(|(to, end)| tally.add(to, end)),
                 Err(error) => return Outcome::Temporary(format!("ledger: {error}")),
             }
@@ -110,11 +150,10 @@ impl Mailto {
         outcome
     }
 
-    /// Sends the mail `n` of delivery `id` to those who shall get it.
+    /// Sends a mail to those who shall get it.
     fn send<'a>(
         &self,
-        id: i64,
-        n: usize,
+        part: &Part,
         mail: &'a Mail,
         limit: Duration,
         cancel: &Cancel,
@@ -124,7 +163,8 @@ impl Mailto {
             let why = "too late for it";
             return Ok(all.map(|to| (to, End::TooLate(why.into()))).collect());
         }
-        let standings = self.guard.admit(spool::now(), id, n, mail)?;
+        let Part { id, attempt, n, .. } = *part;
+        let standings = self.guard.admit(spool::now(), id, attempt, n, mail)?;
         let mut ends = Vec::new();
         for again in [false, true] {
             let wanted = if again { Standing::Again } else { Standing::Go };
@@ -137,10 +177,18 @@ impl Mailto {
                 continue;
             }
             let answers = self.submit(mail, &to, again, limit, cancel);
-            let pairs = to.iter().copied().zip(&answers);
-            self.guard.settle(spool::now(), id, n, mail, pairs)?;
+            if !part.is_done(mail, &answers) {
+                let pairs = to.iter().copied().zip(&answers);
+                self.guard.settle(spool::now(), id, n, mail, pairs)?;
+            }
             self.note_lateness(mail, &answers);
             ends.extend(to.into_iter().zip(answers.into_iter().map(End::Answer)));
+        }
+        let held = all.clone().zip(&standings);
+        let held = held.filter(|(_, standing)| matches!(standing, Standing::Held(_)));
+        let held: Vec<&Address> = held.map(|(to, _)| to).collect();
+        if !held.is_empty() {
+            self.guard.wait(spool::now(), id, n, &held);
         }
         let others = all.zip(standings);
         ends.extend(others.filter_map(|(to, standing)| match standing {

@@ -20,6 +20,9 @@ pub struct Delivery {
     /// Identifies the delivery in the spool and in the log: microseconds since 1970 when it was
     /// received, made unique. Stays the same over all attempts.
     pub id: i64,
+    /// Which attempt this is, from 1. One that the daemon ended itself, or the operator, does not count; one in which the
+    /// daemon died does.
+    pub attempt: u32,
     /// When it was received.
     pub received: SystemTime,
     /// What Cyrus sent.

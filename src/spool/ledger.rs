@@ -191,14 +191,25 @@ impl Open {
             now,
         };
         let value = change(&entries)?;
+        purge(&transaction, now)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+}
+
+/// Removes some of what is over. Looks first: SQLite makes a table of its own for the other statement.
+fn purge(transaction: &Transaction<'_>, now: Micros) -> rusqlite::Result<()> {
+    let is_over = transaction
+        .prepare_cached("SELECT 1 FROM entry WHERE until <= ?1 LIMIT 1")?
+        .exists([now])?;
+    if is_over {
         transaction
             .prepare_cached(
                 "DELETE FROM entry WHERE key IN (SELECT key FROM entry WHERE until <= ?1 LIMIT ?2)",
             )?
             .execute([now, PURGE])?;
-        transaction.commit()?;
-        Ok(value)
     }
+    Ok(())
 }
 
 fn open_file(path: &Path) -> rusqlite::Result<Open> {

@@ -45,6 +45,7 @@ pub(super) fn desk(change: impl FnOnce(&mut Config)) -> Desk {
 pub(super) fn delivery(notification: Notification, seconds: f64) -> Delivery {
     Delivery {
         id: (seconds * 1e6) as i64,
+        attempt: 1,
         received: UNIX_EPOCH + Duration::from_secs_f64(seconds),
         notification,
         message_file: PathBuf::new(),

@@ -4,8 +4,10 @@
 //! with a recipient, `O` what was sent once, `B` what is left of a limit, `W` who was told that a limit is reached,
 //! `K` and `T` see [`super::owner`], `Q` quota, `S` networks.
 //!
-//! A recipient goes through states: admitted, tried (his mail is under way), then sent, or admitted again. Who is found
-//! as tried got the mail perhaps: the answer was lost, or the daemon died in that moment. He gets it once more, with a
+//! A recipient goes through states: tried, when it is not known whether he got the mail, because the answer was lost;
+//! sent; or admitted again. Nothing is written before a first attempt, and nothing after one that is a whole success: the
+//! spool counts attempts before they begin, and forgets the delivery when it is done. So who is found in no state at a
+//! later attempt got the mail perhaps, too: the daemon died in the one before. He gets it once more, with a
 //! note in it, and then never again by itself (RFC 5436 section 2.7 wants no second submission).
 
 use super::mail::{Mail, Once};
@@ -31,6 +33,8 @@ const TRIED_AGAIN: u8 = b'u';
 const SENT: u8 = b's';
 const REFUSED: u8 = b'r';
 const HELD: u8 = b'h';
+/// Above a limit, while others are tried again.
+const WAITING: u8 = b'w';
 
 /// How it stands with a recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +71,8 @@ impl Guard {
         }
     }
 
-    /// How it stands with each recipient of the mail `n` of delivery `id`. Who shall get it is marked as tried.
+    /// How it stands with each recipient of the mail `n` of delivery `id` at this attempt, from 1. Who shall get it at a
+    /// later one than the first is marked as tried.
     ///
     /// # Errors
     /// When there is neither disk nor memory.
@@ -75,15 +80,31 @@ impl Guard {
         &self,
         now: Micros,
         id: i64,
+        attempt: u32,
         n: usize,
         mail: &Mail,
     ) -> rusqlite::Result<Vec<Standing>> {
+        let unlimited =
+            self.recipient_limit == 0 && (self.owner_limit == 0 || mail.owner.is_empty());
+        if attempt <= 1 && unlimited && mail.once.is_none() {
+            return Ok(vec![Standing::Go; mail.recipients.len()]);
+        }
         let (standings, told) = self.ledger.change(now, |entries| {
             let mut told = Vec::new();
             let standings: rusqlite::Result<Vec<Standing>> = mail
                 .recipients
                 .iter()
-                .map(|to| self.one(entries, id, n, mail, to, &mut told))
+                .map(|to| match attempt {
+                    // An attempt that ended on hold does not count: this may be a released one.
+                    ..=1 if is_held(entries, id, n, to)? => {
+                        if let Some(once) = &mail.once {
+                            remember(entries, once, id, to)?;
+                        }
+                        Ok(Standing::Go)
+                    }
+                    ..=1 => self.first(entries, id, mail, to, &mut told),
+                    _ => self.again(entries, id, n, mail, to, &mut told),
+                })
                 .collect();
             Ok((standings?, told))
         })?;
@@ -91,7 +112,33 @@ impl Guard {
         Ok(standings)
     }
 
-    fn one(
+    /// At the first attempt, or at a later one of which nothing else is known.
+    fn first(
+        &self,
+        entries: &Entries<'_>,
+        id: i64,
+        mail: &Mail,
+        to: &Address,
+        told: &mut Vec<String>,
+    ) -> rusqlite::Result<Standing> {
+        let Some(once) = &mail.once else {
+            return Ok(match self.over_limit(entries, &mail.owner, to, told)? {
+                Some(why) => Standing::Held(why),
+                None => Standing::Go,
+            });
+        };
+        let had = entries.get(&once_key(once, to))?;
+        if had.is_some_and(|who| who != id.to_be_bytes()) {
+            return Ok(Standing::Repeat);
+        }
+        if let Some(why) = self.over_limit(entries, &mail.owner, to, told)? {
+            return Ok(Standing::Held(why));
+        }
+        remember(entries, once, id, to)?;
+        Ok(Standing::Go)
+    }
+
+    fn again(
         &self,
         entries: &Entries<'_>,
         id: i64,
@@ -101,39 +148,35 @@ impl Guard {
         told: &mut Vec<String>,
     ) -> rusqlite::Result<Standing> {
         let progress = progress_key(id, n, to);
-        let known = entries
-            .get(&progress)?
-            .and_then(|state| state.first().copied());
-        let (standing, state) = match known {
-            Some(SENT) => {
-                entries.put(&progress, &[SENT], entries.now() + KNOWN_SENT)?;
-                return Ok(Standing::Has);
-            }
+        let known = entries.get(&progress)?;
+        let (standing, state) = match known.and_then(|state| state.first().copied()) {
+            Some(SENT) => (Standing::Has, SENT),
             Some(REFUSED) => return Ok(Standing::Refused),
             Some(TRIED_AGAIN) => return Ok(Standing::GivenUp),
+            Some(WAITING) => match self.first(entries, id, mail, to, told)? {
+                Standing::Go => (Standing::Go, TRIED),
+                other => return Ok(other),
+            },
             Some(TRIED) => (Standing::Again, TRIED_AGAIN),
             // Held, and here again: the operator has released it.
             Some(_) => (Standing::Go, TRIED),
-            None => {
-                if let Some(once) = &mail.once
-                    && entries
+            // The daemon died in the attempt before. Unless it was the same of another delivery that came first.
+            None => match &mail.once {
+                Some(once)
+                    if entries
                         .get(&once_key(once, to))?
-                        .is_some_and(|who| who != id.to_be_bytes())
+                        .is_some_and(|who| who != id.to_be_bytes()) =>
                 {
                     return Ok(Standing::Repeat);
                 }
-                if let Some(why) = self.over_limit(entries, &mail.owner, to, told)? {
-                    return Ok(Standing::Held(why));
-                }
-                (Standing::Go, TRIED)
-            }
+                _ => (Standing::Again, TRIED_AGAIN),
+            },
         };
-        if let Some(once) = &mail.once {
-            let keep = Micros::try_from(once.keep.as_micros()).unwrap_or(Micros::MAX);
-            let until = entries.now().saturating_add(keep);
-            entries.put(&once_key(once, to), &id.to_be_bytes(), until)?;
+        if let (Some(once), Standing::Go | Standing::Again) = (&mail.once, &standing) {
+            remember(entries, once, id, to)?;
         }
-        entries.put(&progress, &[state], entries.now() + PROGRESS)?;
+        let keep = if state == SENT { KNOWN_SENT } else { PROGRESS };
+        entries.put(&progress, &[state], entries.now() + keep)?;
         Ok(standing)
     }
 
@@ -203,7 +246,10 @@ impl Guard {
                     Answer::Sent(_) => SENT,
                     Answer::Temporary(_) => ADMITTED,
                     Answer::Permanent(_) => REFUSED,
-                    Answer::Lost(_) => continue,
+                    Answer::Lost(_) if entries.get(&key)?.as_deref() == Some(&[TRIED_AGAIN]) => {
+                        continue;
+                    }
+                    Answer::Lost(_) => TRIED,
                 };
                 if let (REFUSED, Some(once)) = (state, &mail.once) {
                     entries.remove(&once_key(once, to))?;
@@ -219,6 +265,18 @@ impl Guard {
             }
             Ok(())
         })
+    }
+
+    /// Those of the mail `n` of delivery `id` who are above a limit wait, because others are tried again.
+    pub(super) fn wait(&self, now: Micros, id: i64, n: usize, held: &[&Address]) {
+        let changed = self.ledger.change(now, |entries| {
+            held.iter().try_for_each(|to| {
+                entries.put(&progress_key(id, n, to), &[WAITING], now + PROGRESS)
+            })
+        });
+        if let Err(error) = changed {
+            warn!("ledger: {error}");
+        }
     }
 
     /// Delivery `id` is left to the operator. When it comes again he wants it: who got it does not get it, and for the
@@ -239,6 +297,11 @@ impl Guard {
             warn!("ledger: {error}");
         }
     }
+}
+
+/// Whether delivery `id` was put on hold because of `to`.
+fn is_held(entries: &Entries<'_>, id: i64, n: usize, to: &Address) -> rusqlite::Result<bool> {
+    Ok(entries.get(&progress_key(id, n, to))?.as_deref() == Some(&[HELD]))
 }
 
 /// What is left under `key` of `limit` an hour.
@@ -264,6 +327,13 @@ fn progress_key(id: i64, n: usize, to: &Address) -> Vec<u8> {
         to.key().as_bytes(),
     ]
     .concat()
+}
+
+/// `to` has, or will have, what is known as `once`.
+fn remember(entries: &Entries<'_>, once: &Once, id: i64, to: &Address) -> rusqlite::Result<()> {
+    let keep = Micros::try_from(once.keep.as_micros()).unwrap_or(Micros::MAX);
+    let until = entries.now().saturating_add(keep);
+    entries.put(&once_key(once, to), &id.to_be_bytes(), until)
 }
 
 fn once_key(once: &Once, to: &Address) -> Vec<u8> {

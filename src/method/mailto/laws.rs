@@ -56,6 +56,7 @@ pub(super) fn delivery(notification: Notification, dir: &Path, staged: Option<&[
     }
     Delivery {
         id: 1_764_000_000_000_000,
+        attempt: 1,
         received: UNIX_EPOCH + Duration::from_secs(1_764_000_000),
         notification,
         message_file,

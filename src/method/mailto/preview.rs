@@ -74,6 +74,7 @@ pub fn preview(
     let office = Office::new(&context);
     let delivery = Delivery {
         id: spool::now(),
+        attempt: 1,
         received: SystemTime::now(),
         notification: notification.clone(),
         message_file: PathBuf::new(),

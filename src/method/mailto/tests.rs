@@ -6,7 +6,7 @@ use crate::mail::Message;
 use crate::method::mailto::mail::Once;
 use crate::spool::ledger::Ledger;
 use crate::system::syslog::{Identity, Syslog};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -32,6 +32,8 @@ struct Stage {
     mailto: Mailto,
     submitted: Submitted,
     late: Arc<Mutex<Vec<Duration>>>,
+    /// How many attempts each delivery had.
+    attempts: Mutex<HashMap<i64, u32>>,
     _dir: tempfile::TempDir,
 }
 
@@ -63,6 +65,7 @@ impl Stage {
             mailto,
             submitted,
             late,
+            attempts: Mutex::default(),
             _dir: dir,
         }
     }
@@ -70,8 +73,14 @@ impl Stage {
     fn attempt(&self, id: i64, mail: &Mail) -> Outcome {
         let cancel = Cancel::new().unwrap();
         let mails = std::slice::from_ref(mail);
+        let attempt = {
+            let mut attempts = self.attempts.lock().unwrap();
+            let attempt = attempts.entry(id).or_insert(0);
+            *attempt += 1;
+            (id, *attempt)
+        };
         self.mailto
-            .send_all(id, mails, Duration::from_secs(1), &cancel)
+            .send_all(attempt, mails, Duration::from_secs(1), &cancel)
     }
 
     /// To whom the last submission went.
@@ -158,6 +167,17 @@ fn a_lost_answer_is_followed_by_one_mail_with_a_note() {
     let note =
         "X-Notifyd-Again: the answer to the first submission was lost: this may be a\n copy\n";
     assert_eq!(second.replace(note, ""), *first, "and nothing else differs");
+}
+
+#[test]
+fn after_the_death_of_the_daemon_a_mail_has_a_note_too() {
+    let stage = Stage::new(&[&[sent()]]);
+    // The first attempt was begun, and nothing is known of it.
+    stage.attempts.lock().unwrap().insert(1, 1);
+    let mail = mail(&BOTH[..1]);
+    assert!(matches!(stage.attempt(1, &mail), Outcome::Delivered(_)));
+    let submitted = stage.submitted.lock().unwrap();
+    assert!(submitted[0].1.contains("X-Notifyd-Again"));
 }
 
 #[test]

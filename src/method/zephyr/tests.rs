@@ -116,6 +116,7 @@ fn an_empty_option_means_everybody() {
 fn no_user_is_nothing_to_do() {
     let delivery = Delivery {
         id: 1,
+        attempt: 1,
         received: SystemTime::now(),
         notification: notification(b"EVENT", b"", b"", b"", b"{}"),
         message_file: std::path::PathBuf::new(),

@@ -71,13 +71,13 @@ fn who_has_it_does_not_get_it_again_after_a_restart() {
     let stage = Stage::new("");
     let mail = mail(&["bob@example.org"], None);
     let guard = stage.guard();
-    assert_eq!(guard.admit(NOW, 1, 0, &mail).unwrap(), [Standing::Go]);
+    assert_eq!(guard.admit(NOW, 1, 1, 0, &mail).unwrap(), [Standing::Go]);
     settle(&guard, 1, &mail, &busy());
-    assert_eq!(guard.admit(NOW, 1, 0, &mail).unwrap(), [Standing::Go]);
+    assert_eq!(guard.admit(NOW, 1, 2, 0, &mail).unwrap(), [Standing::Go]);
     settle(&guard, 1, &mail, &sent());
-    let again = stage.guard().admit(NOW, 1, 0, &mail);
+    let again = stage.guard().admit(NOW, 1, 3, 0, &mail);
     assert_eq!(again.unwrap(), [Standing::Has]);
-    let other = stage.guard().admit(NOW, 2, 0, &mail);
+    let other = stage.guard().admit(NOW, 2, 1, 0, &mail);
     assert_eq!(other.unwrap(), [Standing::Go], "another delivery");
 }
 
@@ -86,18 +86,21 @@ fn a_lost_answer_is_tried_once_more_and_then_by_the_operator_only() {
     let stage = Stage::new("");
     let mail = mail(&["bob@example.org"], None);
     let guard = stage.guard();
-    assert_eq!(guard.admit(NOW, 1, 0, &mail).unwrap(), [Standing::Go]);
+    assert_eq!(guard.admit(NOW, 1, 1, 0, &mail).unwrap(), [Standing::Go]);
     settle(&guard, 1, &mail, &lost());
     // The daemon may as well have died: nothing was settled then.
     let guard = stage.guard();
-    assert_eq!(guard.admit(NOW, 1, 0, &mail).unwrap(), [Standing::Again]);
+    assert_eq!(guard.admit(NOW, 1, 2, 0, &mail).unwrap(), [Standing::Again]);
     settle(&guard, 1, &mail, &lost());
     for _ in 0..2 {
-        assert_eq!(guard.admit(NOW, 1, 0, &mail).unwrap(), [Standing::GivenUp]);
+        assert_eq!(
+            guard.admit(NOW, 1, 3, 0, &mail).unwrap(),
+            [Standing::GivenUp]
+        );
     }
     guard.leave_to_operator(NOW, 1, &[mail]);
     let mail = self::mail(&["bob@example.org"], None);
-    assert_eq!(guard.admit(NOW, 1, 0, &mail).unwrap(), [Standing::Go]);
+    assert_eq!(guard.admit(NOW, 1, 4, 0, &mail).unwrap(), [Standing::Go]);
 }
 
 #[test]
@@ -106,14 +109,23 @@ fn the_same_is_sent_once_unless_it_was_refused() {
     let guard = stage.guard();
     let mail = mail(&["bob@example.org", "eve@example.org"], Some("staged"));
     let both = |standing: Standing| vec![standing.clone(), standing];
-    assert_eq!(guard.admit(NOW, 1, 0, &mail).unwrap(), both(Standing::Go));
-    let meanwhile = guard.admit(NOW, 2, 0, &mail).unwrap();
+    assert_eq!(
+        guard.admit(NOW, 1, 1, 0, &mail).unwrap(),
+        both(Standing::Go)
+    );
+    let meanwhile = guard.admit(NOW, 2, 1, 0, &mail).unwrap();
     assert_eq!(meanwhile, both(Standing::Repeat), "while it is under way");
     settle(&guard, 1, &mail, &never());
-    assert_eq!(guard.admit(NOW, 3, 0, &mail).unwrap(), both(Standing::Go));
+    assert_eq!(
+        guard.admit(NOW, 3, 1, 0, &mail).unwrap(),
+        both(Standing::Go)
+    );
     settle(&guard, 3, &mail, &sent());
     let later = NOW + 25 * HOUR;
-    assert_eq!(guard.admit(later, 4, 0, &mail).unwrap(), both(Standing::Go));
+    assert_eq!(
+        guard.admit(later, 4, 1, 0, &mail).unwrap(),
+        both(Standing::Go)
+    );
 }
 
 #[test]
@@ -121,27 +133,34 @@ fn limits_hold_the_rest_and_the_operator_releases() {
     let stage = Stage::new("[mailto]\nowner_limit = 2\nrecipient_limit = 0\n");
     let mail = mail(&["bob@example.org"], None);
     for id in 1..3 {
-        let standing = stage.guard().admit(NOW, id, 0, &mail).unwrap();
+        let standing = stage.guard().admit(NOW, id, 1, 0, &mail).unwrap();
         assert_eq!(standing, [Standing::Go]);
     }
     let guard = stage.guard();
-    let held = guard.admit(NOW, 3, 0, &mail).unwrap();
+    let held = guard.admit(NOW, 3, 1, 0, &mail).unwrap();
     let why = "over the limit of 2 mails an hour on behalf of user alice";
     assert_eq!(held, [Standing::Held(why.into())]);
-    assert_eq!(guard.admit(NOW + 1, 3, 0, &mail).unwrap(), held);
+    assert_eq!(guard.admit(NOW + 1, 3, 1, 0, &mail).unwrap(), held);
     let half = NOW + HOUR / 2;
-    assert_eq!(guard.admit(half, 4, 0, &mail).unwrap(), [Standing::Go]);
-    assert_eq!(guard.admit(half, 5, 0, &mail).unwrap(), held);
+    assert_eq!(guard.admit(half, 4, 1, 0, &mail).unwrap(), [Standing::Go]);
+    assert_eq!(guard.admit(half, 5, 1, 0, &mail).unwrap(), held);
     let mails = [mail];
     guard.leave_to_operator(half, 5, &mails);
-    assert_eq!(guard.admit(half, 5, 0, &mails[0]).unwrap(), [Standing::Go]);
+    assert_eq!(
+        guard.admit(half, 5, 1, 0, &mails[0]).unwrap(),
+        [Standing::Go]
+    );
 }
 
 #[test]
 fn each_recipient_has_a_limit_of_his_own() {
     let stage = Stage::new("[mailto]\nowner_limit = 0\nrecipient_limit = 1\n");
     let guard = stage.guard();
-    let to = |who: &str| guard.admit(NOW, 0, who.len(), &mail(&[who], None)).unwrap();
+    let to = |who: &str| {
+        guard
+            .admit(NOW, 0, 1, who.len(), &mail(&[who], None))
+            .unwrap()
+    };
     assert_eq!(to("bob@example.org"), [Standing::Go]);
     assert_eq!(to("eve@EXAMPLE.org "), [Standing::Go]);
     let [Standing::Held(why)] = &to("  bob@Example.org")[..] else {
@@ -164,9 +183,9 @@ proptest! {
         let stage = Stage::new("");
         let mail = mail(&["a@x.example", "b@x.example", "c@y.example"], Some("same"));
         let mut heard: BTreeMap<&Address, Vec<u8>> = BTreeMap::new();
-        for round in rounds {
+        for (attempt, round) in (1..).zip(rounds) {
             let guard = stage.guard();
-            let standings = guard.admit(NOW, 7, 0, &mail).unwrap();
+            let standings = guard.admit(NOW, 7, attempt, 0, &mail).unwrap();
             let answer = |n: u8| match n {
                 0 => sent(),
                 1 => busy(),

@@ -141,7 +141,7 @@ fn within_grace_the_same_is_a_repeat() {
     let standing = |id: i64, hours: i64| {
         let mail = mails(compose(&desk.office, &storage("QuotaExceed", 100))).remove(0);
         let now = spool::now() + hours * 3_600_000_000;
-        guard.admit(now, id, 0, &mail).unwrap().remove(0)
+        guard.admit(now, id, 1, 0, &mail).unwrap().remove(0)
     };
     assert_eq!(standing(1, 0), Standing::Go);
     assert_eq!(

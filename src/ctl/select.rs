@@ -5,7 +5,7 @@
 use super::Failure;
 use super::arguments::Arguments;
 use crate::config::value::{Unit, duration};
-use crate::event::{Event, Param};
+use crate::event::Event;
 use crate::method;
 use crate::spool::queue::{Queue, STATES, Select};
 use crate::spool::{Micros, Row};
@@ -53,11 +53,7 @@ impl Listed {
             Some(n) if n.user.is_empty() && n.class.eq_ignore_ascii_case(b"EVENT") => {
                 let event = Event::parse(&n.message).ok();
                 event
-                    .and_then(|event| {
-                        event
-                            .text(Param::User)
-                            .map(|user| user.into_owned().into_bytes())
-                    })
+                    .and_then(|event| event.user().map(|user| user.into_owned().into_bytes()))
                     .unwrap_or_default()
             }
             Some(n) => n.user.clone(),

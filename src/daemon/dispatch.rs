@@ -10,12 +10,13 @@ use super::rules::Rules;
 use super::throttle::{Throttle, and_more};
 use super::waker::{Waker, Wants};
 use super::watchdog::Beat;
+use crate::event;
 use crate::method::{METHODS, Outcome};
 use crate::spool::{self, Micros, Row, Settlement, Spool};
 use crate::system::cancel::Cancel;
 use crate::system::syslog::printable;
 use crate::system::thread;
-use crate::wire::datagram;
+use crate::wire::{Notification, datagram};
 use log::{error, info, warn};
 use std::io;
 use std::sync::Arc;
@@ -383,7 +384,7 @@ fn begin_lane(spool: &Spool, lane: &mut Lane, now: Micros) -> rusqlite::Result<D
 fn line(row: &Row, status: &str, why: &str, now: Micros) -> String {
     let kept = &row.kept;
     let (class, user) = match datagram::decode(&kept.notification) {
-        Ok(n) => (printable(&n.class, SHOWN), printable(&n.user, SHOWN)),
+        Ok(n) => (printable(&n.class, SHOWN), user(&n)),
         Err(_) => Default::default(),
     };
     let delay = (now - kept.received).max(0) as f64 / 1e6;
@@ -393,6 +394,15 @@ fn line(row: &Row, status: &str, why: &str, now: Micros) -> String {
         kept.method,
         row.attempts,
     )
+}
+
+/// Whose notification it is; class `EVENT` has that in the event.
+fn user(n: &Notification) -> String {
+    let of_event = || Some(event::Event::parse(&n.message).ok()?.user()?.into_owned());
+    match n.user.is_empty() && n.class == b"EVENT" {
+        true => printable(of_event().unwrap_or_default().as_bytes(), SHOWN),
+        false => printable(&n.user, SHOWN),
+    }
 }
 
 #[cfg(test)]

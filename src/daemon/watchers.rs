@@ -5,7 +5,7 @@
 //! not take at once is lost to it, and it is told how much that was. While nobody watches, an event costs the look
 //! at one flag.
 
-use crate::event::{Event, Param};
+use crate::event::Event;
 use crate::spool::files::WATCH;
 use crate::spool::{id_text, now};
 use crate::system::socket::Arrival;
@@ -114,7 +114,7 @@ fn about(message: &[u8]) -> (String, Option<String>) {
     let Ok(event) = Event::parse(message) else {
         return Default::default();
     };
-    let user = event.text(Param::User).map(|user| cut(user.as_bytes()));
+    let user = event.user().map(|user| cut(user.as_bytes()));
     (event.kind().name().to_owned(), user)
 }
 

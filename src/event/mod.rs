@@ -104,6 +104,12 @@ impl<'a> Event<'a> {
         value::text(self.json(param)?)
     }
 
+    /// Whose event it is: `user`, or `userId` where calendars are concerned.
+    #[must_use]
+    pub fn user(&self) -> Option<Cow<'_, str>> {
+        self.text(Param::User).or_else(|| self.text(Param::UserId))
+    }
+
     /// The parameter as number, be it a number, a truth value or a string with a number.
     #[must_use]
     pub fn number(&self, param: Param) -> Option<i64> {

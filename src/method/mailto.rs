@@ -176,12 +176,12 @@ impl Mailto {
             if to.is_empty() {
                 continue;
             }
-            let answers = self.submit(mail, &to, again, limit, cancel);
+            let mut answers = self.submit(mail, &to, again, limit, cancel);
             if !part.is_done(mail, &answers) {
                 let pairs = to.iter().copied().zip(&answers);
                 self.guard.settle(spool::now(), id, n, mail, pairs)?;
             }
-            self.note_lateness(mail, &answers);
+            self.note_lateness(mail, &mut answers);
             ends.extend(to.into_iter().zip(answers.into_iter().map(End::Answer)));
         }
         let held = all.clone().zip(&standings);
@@ -219,11 +219,17 @@ impl Mailto {
         self.transport.submit(&letter, limit, cancel)
     }
 
-    fn note_lateness(&self, mail: &Mail, answers: &[Answer]) {
-        let sent = answers.iter().any(|a| matches!(a, Answer::Sent(_)));
-        if let (true, Some(wanted)) = (sent, mail.wanted) {
-            let late = SystemTime::now().duration_since(wanted);
-            (self.late)(late.unwrap_or_default());
+    /// Tells how late it is, where that matters: to the metrics, and in what the log says of it.
+    fn note_lateness(&self, mail: &Mail, answers: &mut [Answer]) {
+        let Some(wanted) = mail.wanted else { return };
+        let late = SystemTime::now().duration_since(wanted).unwrap_or_default();
+        let mut sent = answers.iter_mut().filter_map(|answer| match answer {
+            Answer::Sent(why) => Some(why),
+            _ => None,
+        });
+        if let Some(why) = sent.next() {
+            why.push_str(&format!(", {} s late", late.as_secs()));
+            (self.late)(late);
         }
     }
 }

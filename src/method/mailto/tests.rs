@@ -190,7 +190,13 @@ fn repeats_and_what_is_too_late_are_not_sent() {
     });
     let wanted = SystemTime::now() - Duration::from_secs(7200);
     mail.wanted = Some(wanted);
-    assert!(matches!(stage.attempt(1, &mail), Outcome::Delivered(_)));
+    let Outcome::Delivered(why) = stage.attempt(1, &mail) else {
+        panic!("delivered")
+    };
+    assert!(
+        why.starts_with("250 queued, 720") && why.ends_with(" s late"),
+        "{why}"
+    );
     let late = stage.late.lock().unwrap().clone();
     assert!(late.len() == 1 && late[0] >= Duration::from_secs(7200));
     let repeat = Outcome::Delivered("the same was sent before".into());

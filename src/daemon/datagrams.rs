@@ -20,6 +20,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ const ARRIVAL: u64 = 0;
 /// Wake-up: we are to leave.
 const LEAVE: u64 = 1;
 
-/// Reads until `leave` is raised; then empties the socket a last time.
+/// Reads until `leave` is raised; then empties the socket a last time, unless it `hands_over` to a successor.
 ///
 /// # Errors
 /// When the socket is broken.
@@ -44,6 +45,7 @@ pub(super) fn read(
     intake: &mut Intake,
     committer: &Committer,
     leave: &Cancel,
+    hands_over: &AtomicBool,
 ) -> io::Result<()> {
     let wakeups = wakeups(&socket, Some(leave))?;
     let arrivals = self::wakeups(&socket, None)?;
@@ -66,9 +68,20 @@ pub(super) fn read(
                 Ok(())
             })
         };
-        scoped_thread(scope, "stand-in", body)?;
-        let _end = reader.stand_in.end_when_dropped();
+        let stand_in = scoped_thread(scope, "stand-in", body)?;
+        let end = reader.stand_in.end_when_dropped();
         reader.read_until_told(&wakeups)?;
+        if hands_over.load(Ordering::Relaxed) {
+            // The sooner the next one reads, the less a sender feels. What the stand-in has seen is done or owed already.
+            drop(end);
+            let panicked = |_| {
+                Err(io::Error::other(
+                    "internal error: the stand-in has panicked",
+                ))
+            };
+            let ended = stand_in.join().unwrap_or_else(panicked);
+            return ended.and(reader.commit());
+        }
         epoll::delete(&wakeups, leave)?;
         reader.read_the_rest(&wakeups)
     })

@@ -27,6 +27,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,8 @@ pub(super) struct Service {
     dispatcher: Dispatcher,
     wired: Wired,
     leave: Arc<Cancel>,
+    /// Whether a successor reads what is queued when we leave.
+    hands_over: Arc<AtomicBool>,
     phase: Phase,
     next: Option<Settings>,
     watchdog: Option<Watchdog>,
@@ -143,7 +146,9 @@ impl Service {
         })?;
         let master = listening.master.clone();
         let committer = Committer::new(spool.clone(), wired.clone(), monitor.clone());
-        start_intake(intake, committer, listening, leave.clone(), sender.clone())?;
+        let hands_over = Arc::<AtomicBool>::default();
+        let leaving = (leave.clone(), hands_over.clone());
+        start_intake(intake, committer, listening, leaving, sender.clone())?;
         say_ready();
         let mut service = Service {
             control,
@@ -158,6 +163,7 @@ impl Service {
             dispatcher,
             wired,
             leave,
+            hands_over,
             phase: Phase::Running,
             next: None,
             nag,
@@ -192,7 +198,10 @@ impl Service {
                 Control::Signal(Request::ToggleDebug) => {
                     self.syslog.set_debug(!self.syslog.debug())
                 }
-                Control::Signal(Request::Terminate) => self.leave(TERMINATE_GRACE),
+                Control::Signal(Request::Terminate) => {
+                    self.hands_over.store(false, Ordering::Relaxed);
+                    self.leave(TERMINATE_GRACE);
+                }
                 Control::Signal(Request::Reload) => {
                     if self.phase != Phase::Leaving {
                         let _ = systemd::notify_reloading(); // what ends it is said in any case
@@ -261,7 +270,10 @@ impl Service {
             Standing::UnderMaster if self.spool.is_degraded() => error!(
                 "SIGHUP: the disk refuses, and what is owed in memory would be lost; going on with the configuration as it was"
             ),
-            Standing::UnderMaster => self.leave(HAND_OVER_GRACE),
+            Standing::UnderMaster => {
+                self.hands_over.store(true, Ordering::Relaxed);
+                self.leave(HAND_OVER_GRACE);
+            }
             Standing::Alone => {
                 self.phase = Phase::Reloading;
                 self.next = Some(settings);
@@ -413,7 +425,7 @@ fn start_intake(
     mut intake: Intake,
     committer: Committer,
     listening: Listening,
-    leave: Arc<Cancel>,
+    (leave, hands_over): (Arc<Cancel>, Arc<AtomicBool>),
     sender: Sender<Control>,
 ) -> io::Result<()> {
     let Listening { socket, master, .. } = listening;
@@ -428,7 +440,7 @@ fn start_intake(
         let peeker = Peeker::new(socket)?;
         tell(State::Unavailable);
         tell(State::Connection);
-        Box::new(move |intake| datagrams::read(peeker, intake, &committer, &leave))
+        Box::new(move |intake| datagrams::read(peeker, intake, &committer, &leave, &hands_over))
     } else {
         Box::new(move |intake| {
             streams::serve(&socket, intake, &committer, &leave, || {

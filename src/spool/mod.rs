@@ -145,6 +145,8 @@ impl Spool {
     /// to the disk what this one has committed.
     pub fn leave(&self) {
         self.left.store(true, Ordering::Relaxed);
+        // Should it fail, somebody may wait for the disk once.
+        let _ = self.disk.first().let_log_grow();
     }
 
     fn is_left(&self) -> bool {

@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod monitor;
 pub mod options;
 mod own;
+mod reading;
 mod reminder;
 pub mod retry;
 pub mod route;

@@ -4,27 +4,24 @@ use super::commit::{Committer, Wired, Wiring};
 use super::dispatch::Dispatcher;
 use super::instances::Instances;
 use super::intake::Intake;
-use super::listening::{Listening, listen};
+use super::listening::listen;
 use super::metrics::http::Server;
 use super::monitor::Monitor;
 use super::own::{self, Nag, USUAL_SPOOL};
 use super::rules::Rules;
 use super::watchdog::Watchdog;
-use super::{Fatal, Standing, apply, datagrams, stats, streams};
+use super::{Fatal, Standing, apply, reading, stats};
 use crate::config::Settings;
 use crate::method::{self, Kind};
 use crate::spool::{Settlement, Spool, files, sync};
 use crate::system::cancel::Cancel;
 use crate::system::lock::{self, Lock};
 use crate::system::master::{Master, State};
-use crate::system::peek::Peeker;
 use crate::system::signal::{Caught, Request};
-use crate::system::socket;
 use crate::system::syslog::Syslog;
 use crate::system::{systemd, thread};
 use log::{debug, error, info, warn};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -148,7 +145,9 @@ impl Service {
         let committer = Committer::new(spool.clone(), wired.clone(), monitor.clone());
         let hands_over = Arc::<AtomicBool>::default();
         let leaving = (leave.clone(), hands_over.clone());
-        start_intake(intake, committer, listening, leaving, sender.clone())?;
+        let to_us = sender.clone();
+        let ended = move |result| drop(to_us.send(Control::Read(result)));
+        reading::start(intake, committer, listening, leaving, ended)?;
         say_ready();
         let mut service = Service {
             control,
@@ -416,44 +415,4 @@ fn take_lock(
             Ok(_) => {}
         }
     }
-}
-
-/// Reads the socket until told to leave.
-type Reader = Box<dyn FnOnce(&mut Intake) -> io::Result<()> + Send>;
-
-fn start_intake(
-    mut intake: Intake,
-    committer: Committer,
-    listening: Listening,
-    (leave, hands_over): (Arc<Cancel>, Arc<AtomicBool>),
-    sender: Sender<Control>,
-) -> io::Result<()> {
-    let Listening { socket, master, .. } = listening;
-    let tell = move |state| {
-        if let Some(master) = &master
-            && let Err(error) = master.tell(state)
-        {
-            debug!("cannot tell master: {error}");
-        }
-    };
-    let body: Reader = if socket::is_datagram(&socket)? {
-        let peeker = Peeker::new(socket)?;
-        tell(State::Unavailable);
-        tell(State::Connection);
-        Box::new(move |intake| datagrams::read(peeker, intake, &committer, &leave, &hands_over))
-    } else {
-        Box::new(move |intake| {
-            streams::serve(&socket, intake, &committer, &leave, || {
-                tell(State::ConnectionMulti)
-            })
-        })
-    };
-    thread("intake", move || {
-        // Somebody waits for the end, however it comes.
-        let result = catch_unwind(AssertUnwindSafe(|| body(&mut intake)))
-            .unwrap_or_else(|_| Err(io::Error::other("internal error: the intake has panicked")));
-        info!("ended: {}", intake.counts());
-        drop(sender.send(Control::Read(result)));
-    })?;
-    Ok(())
 }

@@ -191,15 +191,6 @@ impl Db {
         Ok(true)
     }
 
-    /// From now on no commit moves the log into the file, however long it is: what comes in the last moments of a process
-    /// may be much, and senders would wait for it.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn let_log_grow(&self) -> rusqlite::Result<()> {
-        self.connection.pragma_update(None, "wal_autocheckpoint", 0)
-    }
-
     /// Claims due rows: see [`Spool::claim`](super::Spool::claim).
     ///
     /// # Errors

@@ -27,6 +27,15 @@ impl Db {
     pub fn checkpoint(&self) -> rusqlite::Result<Log> {
         checkpoint(&self.connection, Checkpoint::Passive)
     }
+
+    /// From now on no commit moves the log into the file, however long it is: what comes in the last moments of a process
+    /// may be much, and senders would wait for it.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn let_log_grow(&self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "wal_autocheckpoint", 0)
+    }
 }
 
 /// How long the log is and how much of it is in the file already, in pages.

@@ -12,8 +12,8 @@
 //!   spool     one transaction per batch
 //!             |  now consume the batch from the kernel / answer OK to dlist
 //!   dispatch  due deliveries, a permit of that method, a time limit
-//!             |  Method::deliver -> Delivered | Temporary(why) | Permanent(why)
-//!   retry     verdict: done, again at t, give up (pure)
+//!             |  Method::deliver -> Delivered | Temporary(why) | Permanent(why) | Hold(why) | Expired(why)
+//!   retry     verdict: done, again at t, give up, on hold (pure)
 //!             v
 //!   spool     settle
 //! ```
@@ -45,6 +45,14 @@
 //! * A record of `log` is delivered when syslogd's socket has it, not when it waits for syslogd in our memory.
 //! * What happens is counted in one place ([`daemon::monitor`]), which the log, Prometheus, `notifyctl stats` and
 //!   `watch` read. The daemon answers no commands: the operator's hand is the spool.
+//! * A method says which notifications it wants ([`method::Kind::wants`]): those that name it, and `mailto` those of which
+//!   notifyd.toml says that they become mail whatever method Cyrus names.
+//! * What `mailto` remembers (who has a mail, limits, tokens) is in a file of its own ([`spool::ledger`]): it never holds up a
+//!   commit of the intake, and nothing in it is owed. A mail that leaves whole at its first attempt is not written there:
+//!   the spool counts attempts before they begin.
+//! * SMTP is lettre's connection and our transaction, because each recipient has an answer of his own. lettre cannot be
+//!   interrupted, so each connection has a thread.
+//! * At a hand-over reading stops with the last attempt under way; only at the end for good is the socket emptied.
 //! * What a newer Cyrus than 3.6.1 may write into imapd.conf is a warning for the daemon where it does
 //!   not concern it, and fatal for `notifyctl config`, which shows what Cyrus 3.6.1 would say.
 #![forbid(unsafe_code)]

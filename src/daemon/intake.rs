@@ -261,6 +261,7 @@ impl Intake {
             uid: arrival.sender.map(|sender| sender.uid),
             file,
             notification: datagram::encode(notification),
+            user: (!notification.user.is_empty()).then(|| notification.user.clone()),
         });
         id
     }

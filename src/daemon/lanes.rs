@@ -242,9 +242,13 @@ mod tests {
                 uid: None,
                 file: None,
                 notification: b"m\0\0\0\0\x000\0x\0".to_vec(),
+                user: None,
             },
             due: 0,
             attempts: 1,
+            begun: 1,
+            crashes: 0,
+            delay: 0,
             error: None,
         }
     }

@@ -23,8 +23,20 @@ use std::cell::Cell;
 use std::io;
 use std::path::Path;
 
-/// Version of the table's form, in `PRAGMA user_version`.
+/// Version of the table's form, in `PRAGMA user_version`. [`ADDED`] does not change it: 0.1.0 reads and writes a
+/// table with those columns, too, so that the way back stays open.
 pub(super) const VERSION: i64 = 1;
+
+/// Columns that came after 0.1.0, with their declarations. Each has a default, which 0.1.0 relies on.
+///
+/// `begun`: attempts begun, also those that do not count in `attempts`. `crashes`: attempts in which the process died,
+/// or which it had to abandon. `delay`: for how long it was deferred, in microseconds. `user`: whose it is, for shares.
+const ADDED: &[(&str, &str)] = &[
+    ("begun", "INTEGER NOT NULL DEFAULT 0"),
+    ("crashes", "INTEGER NOT NULL DEFAULT 0"),
+    ("delay", "INTEGER NOT NULL DEFAULT 0"),
+    ("user", "BLOB"),
+];
 
 const SCHEMA: &str = "
     CREATE TABLE delivery (
@@ -45,10 +57,9 @@ const SCHEMA: &str = "
     CREATE INDEX delivery_file ON delivery (file) WHERE file IS NOT NULL;
 ";
 const INSERT: &str =
-    "INSERT INTO delivery (id, method, state, due, received, attempts, uid, file, notification)
-     VALUES (?1, ?2, 'incoming', ?3, ?3, 0, ?4, ?5, ?6)";
-pub(super) const COLUMNS: &str =
-    "id, method, due, received, attempts, uid, file, error, notification";
+    "INSERT INTO delivery (id, method, state, due, received, attempts, uid, file, notification, user)
+     VALUES (?1, ?2, 'incoming', ?3, ?3, 0, ?4, ?5, ?6, ?7)";
+pub(super) const COLUMNS: &str = "id, method, due, received, attempts, uid, file, error, notification, begun, crashes, delay, user";
 
 /// Most rows that one housekeeping transaction changes: 256 rows take 4 ms, which the intake may have to wait for.
 const BATCH: u32 = 256;
@@ -127,6 +138,7 @@ impl Db {
                 ));
             }
         }
+        add_columns(&connection)?;
         connection.execute_batch(depth::INDEX)?;
         Ok(Db {
             connection,
@@ -183,7 +195,8 @@ impl Db {
                     row.received,
                     row.uid,
                     row.file,
-                    row.notification
+                    row.notification,
+                    row.user
                 ])?;
             }
         }
@@ -197,7 +210,7 @@ impl Db {
     /// When the file cannot be written; nothing is claimed then.
     pub fn claim(&self, method: &str, now: Micros, most: usize) -> rusqlite::Result<Vec<Row>> {
         let mut claim = self.connection.prepare_cached(&format!(
-            "UPDATE delivery SET state = 'active', attempts = attempts + 1 WHERE id IN (
+            "UPDATE delivery SET state = 'active', attempts = attempts + 1, begun = begun + 1 WHERE id IN (
                  SELECT id FROM delivery INDEXED BY delivery_due
                  WHERE method = ?1 AND state IN ('incoming', 'deferred') AND due <= ?2
                  ORDER BY due, id LIMIT ?3)
@@ -255,6 +268,33 @@ impl Db {
     }
 }
 
+/// Adds those of [`ADDED`] that the table has not got, in one transaction. In a file of 0.1.0 what was counted until now
+/// counts as begun.
+pub(super) fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
+    let there: Vec<String> = connection
+        .prepare("SELECT name FROM pragma_table_info('delivery')")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let is_missing = |(name, _): &&(&str, &str)| !there.iter().any(|column| column == name);
+    let missing: Vec<_> = ADDED.iter().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let add = connection.unchecked_transaction()?;
+    for (name, declaration) in &missing {
+        add.execute_batch(&format!(
+            "ALTER TABLE delivery ADD COLUMN {name} {declaration}"
+        ))?;
+    }
+    if missing.iter().any(|(name, _)| *name == "begun") {
+        add.execute(
+            "UPDATE delivery SET begun = attempts WHERE attempts > 0",
+            [],
+        )?;
+    }
+    add.commit()
+}
+
 pub(super) fn names_file(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM delivery WHERE file = ?1)")?
@@ -274,9 +314,13 @@ pub(super) fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
             uid: row.get(5)?,
             file: row.get(6)?,
             notification,
+            user: row.get(12)?,
         },
         due: row.get(2)?,
         attempts: row.get(4)?,
+        begun: row.get(9)?,
+        crashes: row.get(10)?,
+        delay: row.get(11)?,
         error: row.get(7)?,
     })
 }
@@ -309,7 +353,7 @@ mod tests {
         let db = Db::memory().unwrap();
         let sql = format!("EXPLAIN {INSERT}");
         let mut explain = db.connection.prepare(&sql).unwrap();
-        let nothing = params![0, 0, 0, 0, 0, 0];
+        let nothing = params![0, 0, 0, 0, 0, 0, 0];
         let codes: Vec<String> = explain
             .query_map(nothing, |row| row.get(1))
             .unwrap()
@@ -423,6 +467,28 @@ mod tests {
         let db = Db::open(&path).unwrap();
         assert_eq!((db.recover().unwrap(), db.last_id().unwrap()), (1, 2));
         assert_eq!(db.claim("a", 10, 10).unwrap().len(), 2);
+    }
+
+    /// 0.1.0 wrote a table without the columns of [`ADDED`], and goes on to write one that has them.
+    #[test]
+    fn a_file_of_0_1_0_gets_its_columns_and_stays_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(SCHEMA).unwrap();
+        old.pragma_update(None, "user_version", VERSION).unwrap();
+        let insert = |id: i64, attempts: i64| {
+            let sql =
+                "INSERT INTO delivery (id, method, state, due, received, attempts, notification)
+                 VALUES (?1, 'a', 'deferred', 0, 0, ?2, x'00')";
+            old.execute(sql, [id, attempts]).unwrap()
+        };
+        insert(1, 3);
+        let rows = Db::open(&path).unwrap().claim("a", 1, 9).unwrap();
+        assert_eq!((rows[0].attempts, rows[0].begun), (4, 4));
+        insert(2, 0);
+        let rows = Db::open(&path).unwrap().claim("a", 1, 9).unwrap();
+        assert_eq!((rows[0].kept.id, rows[0].begun), (2, 1));
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl Queue {
             );
             return Err(io::Error::other(text));
         }
+        db::add_columns(&connection).map_err(named)?;
         Ok(Some(Queue {
             folder: folder.to_owned(),
             connection,
@@ -119,7 +120,7 @@ impl Queue {
             .query(params_from_iter(values))
             .map_err(io::Error::other)?;
         while let Some(row) = rows.next().map_err(io::Error::other)? {
-            let state: String = row.get(9).map_err(io::Error::other)?;
+            let state: String = row.get("state").map_err(io::Error::other)?;
             each(db::read_row(row).map_err(io::Error::other)?, &state)?;
         }
         Ok(())

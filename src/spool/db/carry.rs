@@ -17,7 +17,7 @@ impl Db {
             "SELECT {COLUMNS}, state FROM delivery ORDER BY id LIMIT ?1"
         ))?;
         select
-            .query_map([most as i64], |row| Ok((read_row(row)?, row.get(9)?)))?
+            .query_map([most as i64], |row| Ok((read_row(row)?, row.get("state")?)))?
             .collect()
     }
 
@@ -31,11 +31,11 @@ impl Db {
             let kept = &row.kept;
             transaction
                 .prepare_cached(&format!(
-                    "INSERT INTO delivery ({COLUMNS}, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+                    "INSERT INTO delivery ({COLUMNS}, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
                 ))?
                 .execute(params![
                     kept.id, kept.method, row.due, kept.received, row.attempts, kept.uid, kept.file, row.error,
-                    kept.notification, state
+                    kept.notification, row.begun, row.crashes, row.delay, kept.user, state
                 ])?;
         }
         transaction.commit()

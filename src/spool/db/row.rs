@@ -18,6 +18,8 @@ pub struct NewRow {
     pub file: Option<String>,
     /// The notification, as a datagram.
     pub notification: Vec<u8>,
+    /// Whose it is, when somebody's: the user in the notification, or in its event.
+    pub user: Option<Vec<u8>>,
 }
 
 /// A delivery that was claimed.
@@ -29,6 +31,13 @@ pub struct Row {
     pub due: Micros,
     /// Attempts so far, this one included.
     pub attempts: u32,
+    /// Attempts begun so far, this one included; also those that do not count in `attempts`, because they were cut
+    /// short or ended on hold.
+    pub begun: u32,
+    /// Attempts in which the process died, or which it had to abandon.
+    pub crashes: u32,
+    /// For how long it was deferred after the attempt before, in microseconds; 0 when it was not.
+    pub delay: Micros,
     /// How the last attempt failed.
     pub error: Option<String>,
 }
@@ -91,6 +100,7 @@ impl NewRow {
             uid: None,
             file: None,
             notification: vec![b'x'; 300],
+            user: None,
         }
     }
 }

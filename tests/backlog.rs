@@ -25,6 +25,7 @@ fn fill(n: &Notifyd) {
         uid: Some(0),
         file: None,
         notification: note("log").class("N").message(number.to_string()).bytes(),
+        user: None,
     };
     let rows: Vec<NewRow> = (0..ROWS).map(row).collect();
     assert_eq!(spool.commit(&rows), Kept::Disk);

@@ -213,6 +213,7 @@ fn fill(folder: &Path, method: &str, rows: usize) {
                 uid: Some(0),
                 file: None,
                 notification: bytes.clone(),
+                user: None,
             })
             .collect();
         assert_eq!(spool.commit(&rows), Kept::Disk);

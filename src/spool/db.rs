@@ -399,7 +399,12 @@ mod tests {
         db.settle(&[Settlement::Release(3)]).unwrap();
         assert_eq!(db.claim("a", 50, 10).unwrap()[0].attempts, 2);
         let error = "too many".to_owned();
-        db.settle(&[Settlement::Hold { id: 3, at: 77, error }]).unwrap();
+        db.settle(&[Settlement::Hold {
+            id: 3,
+            at: 77,
+            error,
+        }])
+        .unwrap();
         assert!(db.claim("a", 99, 10).unwrap().is_empty(), "on hold");
     }
 

@@ -237,7 +237,7 @@ impl Dispatch {
                 for one in &ended {
                     let settlement = match &one.outcome {
                         Some(outcome) => self.judge(lane, one, outcome),
-                        None => Settlement::Release(one.row.kept.id),
+                        None => Settlement::GiveBack(one.row.kept.id),
                     };
                     self.unsettled.push(settlement);
                 }

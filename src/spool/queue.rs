@@ -188,7 +188,7 @@ impl Queue {
                 Change::Delete => db::delete_row(&transaction, id, &mut names)?,
                 Change::Retry => transaction
                     .prepare_cached(
-                        "UPDATE delivery SET state = 'deferred', due = ?2
+                        "UPDATE delivery SET asked = iif(state = 'failed', begun, asked), state = 'deferred', due = ?2
                          WHERE id = ?1 AND state IN ('incoming', 'deferred', 'failed')",
                     )?
                     .execute(params![id, now])?,
@@ -199,7 +199,10 @@ impl Queue {
                     )?
                     .execute(params![id, now])?,
                 Change::Release => transaction
-                    .prepare_cached("UPDATE delivery SET state = 'deferred', due = ?2 WHERE id = ?1 AND state = 'hold'")?
+                    .prepare_cached(
+                        "UPDATE delivery SET asked = begun, state = 'deferred', due = ?2
+                         WHERE id = ?1 AND state = 'hold'",
+                    )?
                     .execute(params![id, now])?,
             };
         }
@@ -424,7 +427,8 @@ mod tests {
             }])
             .unwrap();
         assert_eq!(queue.change(&[1], Change::Retry, now()).unwrap(), 1);
-        assert_eq!(spool.claim("a", now(), 1).unwrap()[0].attempts, 2);
+        let again = &spool.claim("a", now(), 1).unwrap()[0];
+        assert_eq!((again.attempts, again.begun, again.asked), (2, 2, 1));
         assert_eq!(queue.change(&[1], Change::Delete, now()).unwrap(), 1);
         assert!(!files::path(queue.folder(), "f").exists());
     }

@@ -66,8 +66,8 @@ fn what_was_claimed_and_not_attempted_is_due_again_and_not_counted() {
     }
     assert!(dispatch.settle());
     let again = spool.claim("null", 9, 9).unwrap();
-    let attempts: Vec<_> = again.iter().map(|r| (r.kept.id, r.attempts)).collect();
-    assert_eq!(attempts, [(1, 1), (2, 1)]);
+    let attempts = again.iter().map(|r| (r.kept.id, r.attempts, r.begun));
+    assert!(attempts.eq([(1, 1, 1), (2, 1, 1)]));
 }
 
 /// What a limit or the operator has put on hold does not stay for ever, and how long is counted from then on.

@@ -127,6 +127,14 @@ fn settle_one(
                 )?
                 .execute([id])?;
         }
+        Settlement::GiveBack(id) => {
+            transaction
+                .prepare_cached(
+                    "UPDATE delivery SET state = 'deferred', attempts = attempts - 1, begun = begun - 1
+                     WHERE id = ?1 AND state = 'active'",
+                )?
+                .execute([id])?;
+        }
     }
     Ok(())
 }

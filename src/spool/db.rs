@@ -141,7 +141,7 @@ impl Db {
             }
         }
         add_columns(&connection)?;
-        connection.execute_batch(depth::INDEX)?;
+        connection.execute_batch(depth::INDEXES)?;
         Ok(Db {
             connection,
             until_size: Cell::new(0),
@@ -350,7 +350,7 @@ mod tests {
 
     const NO_LIMIT: u64 = u64::MAX;
 
-    /// The condition of an index can need a table of its own, made for each row: see `depth::INDEX`.
+    /// The condition of an index can need a table of its own, made for each row: see `depth::INDEXES`.
     #[test]
     fn an_insert_makes_no_tables() {
         let db = Db::memory().unwrap();
@@ -405,7 +405,12 @@ mod tests {
         db.settle(&[Settlement::GiveBack(3)]).unwrap();
         assert_eq!(counts(&db.claim("a", 50, 10).unwrap()[0]), (2, 3));
         let error = "too many".to_owned();
-        db.settle(&[Settlement::Hold { id: 3, error }]).unwrap();
+        db.settle(&[Settlement::Hold {
+            id: 3,
+            at: 77,
+            error,
+        }])
+        .unwrap();
         assert!(db.claim("a", 99, 10).unwrap().is_empty(), "on hold");
     }
 

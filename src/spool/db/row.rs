@@ -68,10 +68,12 @@ pub enum Settlement {
         /// Why.
         error: String,
     },
-    /// Put on hold, because of `error`; not counted.
+    /// Put on hold at `at`, because of `error`; not counted.
     Hold {
         /// Which.
         id: i64,
+        /// When; its lifetime on hold is counted from then on.
+        at: Micros,
         /// Why.
         error: String,
     },

@@ -97,6 +97,27 @@ impl Method for Mailto {
     }
 }
 
+/// The submissions that an attempt needs: which mail, and whether with a note that it may be a copy.
+fn submissions(all: &[Vec<Recipient>]) -> Vec<(usize, bool)> {
+    let of = |(n, recipients): (usize, &Vec<Recipient>)| {
+        let needed = |again: &bool| {
+            let wanted = wanted(*again);
+            recipients.iter().any(|one| one.standing == wanted)
+        };
+        let both = [false, true].into_iter().filter(needed);
+        both.map(|again| (n, again)).collect::<Vec<_>>()
+    };
+    all.iter().enumerate().flat_map(of).collect()
+}
+
+/// The standing of those who get a mail with a note, or without.
+fn wanted(again: bool) -> Standing {
+    match again {
+        true => Standing::Again,
+        false => Standing::Go,
+    }
+}
+
 /// The user whose delivery it is: on whose behalf its mails are sent, else whom it is about.
 fn user(notification: &Notification, mails: &[Mail]) -> Vec<u8> {
     let owner = mails.iter().map(|mail| &mail.owner);
@@ -139,10 +160,12 @@ impl Mailto {
             Ok(all) => all,
             Err(error) => return Outcome::Temporary(format!("ledger: {error}")),
         };
-        for (n, (mail, recipients)) in mails.iter().zip(&mut all).enumerate() {
-            self.send(mail, recipients, end, cancel);
-            // Should the process die in the next mail, it is known what became of this one.
-            if mails.len() > 1 || !mail.remember.is_empty() {
+        let submissions = submissions(&all);
+        for (done, &(n, again)) in (1..).zip(&submissions) {
+            let (mail, recipients) = (&mails[n], &mut all[n]);
+            self.send(mail, recipients, again, end, cancel);
+            // Should the process die in the next one, it is known what became of this one.
+            if done < submissions.len() || !mail.remember.is_empty() {
                 let now = spool::now();
                 self.guard.record(now, attempt, account, n, mail, recipients);
             }
@@ -161,22 +184,25 @@ impl Mailto {
         outcome
     }
 
-    /// Sends a mail to those who shall get it.
-    fn send(&self, mail: &Mail, recipients: &mut [Recipient], end: Instant, cancel: &Cancel) {
-        for again in [false, true] {
-            let wanted = if again { Standing::Again } else { Standing::Go };
-            let get_it = |(_, one): &(usize, &Recipient)| one.standing == wanted;
-            let places = recipients.iter().enumerate().filter(get_it);
-            let places: Vec<usize> = places.map(|(place, _)| place).collect();
-            if places.is_empty() {
-                continue;
-            }
-            let to: Vec<&Address> = places.iter().map(|&n| &mail.recipients[n]).collect();
-            let mut answers = self.submit(mail, &to, again, end, cancel);
-            self.note_lateness(mail, &mut answers);
-            for (place, answer) in places.into_iter().zip(answers) {
-                recipients[place].answer(answer);
-            }
+    /// Sends a mail to those who shall get it, with a note (`again`) or without.
+    fn send(
+        &self,
+        mail: &Mail,
+        recipients: &mut [Recipient],
+        again: bool,
+        end: Instant,
+        cancel: &Cancel,
+    ) {
+        let (to, wait): (Vec<&Address>, Vec<&mut Recipient>) = mail
+            .recipients
+            .iter()
+            .zip(recipients)
+            .filter(|(_, one)| one.standing == wanted(again))
+            .unzip();
+        let mut answers = self.submit(mail, &to, again, end, cancel);
+        self.note_lateness(mail, &mut answers);
+        for (one, answer) in wait.into_iter().zip(answers) {
+            one.answer(answer);
         }
     }
 

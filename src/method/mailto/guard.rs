@@ -182,7 +182,8 @@ impl Guard {
         told: &mut Vec<String>,
     ) -> rusqlite::Result<Recipient> {
         let standing = match &state {
-            State::Sent | State::Refused(_) | State::GivenUp => Some(Standing::Done),
+            State::Sent | State::GivenUp => Some(Standing::Done),
+            State::Refused(_) | State::CopyRefused(_) => Some(Standing::Done),
             _ => seat.without_ledger(),
         };
         if let Some(standing) = standing {

@@ -1,17 +1,18 @@
 //! One recipient of one mail of a delivery: what is known, and what follows from what happens. Pure.
 //!
-//! | known       | vanished  | asked      | admitted   | accepted | deferred   | rejected  | answer lost |
-//! |-------------|-----------|------------|------------|----------|------------|-----------|-------------|
-//! | `New`       | `Unknown` | `Admitted` | `Admitted` | `Sent`   | `Admitted` | `Refused` | `Unknown`   |
-//! | `Admitted`  | `Unknown` | `Admitted` | `Admitted` | `Sent`   | `Admitted` | `Refused` | `Unknown`   |
-//! | `Unknown`   | `GivenUp` | `Unknown`  | `Unknown`  | `Sent`   | `Unknown`  | `Refused` | `GivenUp`   |
-//! | `GivenUp`   | `GivenUp` | `Unknown`  | `GivenUp`  | `Sent`   | `GivenUp`  | `Refused` | `GivenUp`   |
-//! | `Refused`   | `Refused` | `Admitted` | `Refused`  | `Sent`   | `Refused`  | `Refused` | `Refused`   |
-//! | `Sent`      | `Sent`    | `Sent`     | `Sent`     | `Sent`   | `Sent`     | `Sent`    | `Sent`      |
+//! | known         | vanished      | asked      | admitted      | accepted | deferred      | rejected      | lost          |
+//! |---------------|---------------|------------|---------------|----------|---------------|---------------|---------------|
+//! | `New`         | `Unknown`     | `Admitted` | `Admitted`    | `Sent`   | `Admitted`    | `Refused`     | `Unknown`     |
+//! | `Admitted`    | `Unknown`     | `Admitted` | `Admitted`    | `Sent`   | `Admitted`    | `Refused`     | `Unknown`     |
+//! | `Unknown`     | `GivenUp`     | `Unknown`  | `Unknown`     | `Sent`   | `Unknown`     | `CopyRefused` | `GivenUp`     |
+//! | `GivenUp`     | `GivenUp`     | `Unknown`  | `GivenUp`     | `Sent`   | `GivenUp`     | `CopyRefused` | `GivenUp`     |
+//! | `Refused`     | `Refused`     | `Admitted` | `Refused`     | `Sent`   | `Refused`     | `Refused`     | `Refused`     |
+//! | `CopyRefused` | `CopyRefused` | `Unknown`  | `CopyRefused` | `Sent`   | `CopyRefused` | `CopyRefused` | `CopyRefused` |
+//! | `Sent`        | `Sent`        | `Sent`     | `Sent`        | `Sent`   | `Sent`        | `Sent`        | `Sent`        |
 //!
 //! *Vanished*: an attempt began, and nothing is known of its end, because the process died or had to abandon it. *Asked*:
 //! the operator asked for the delivery after it had failed or was on hold. An attempt that was cut short has answers as
-//! any other: *deferred* for those to whom nothing was submitted, *answer lost* for those to whom it was.
+//! any other: *deferred* for those to whom nothing was submitted, *lost* (the answer is) for those to whom it was.
 //!
 //! `New` and `Admitted` get the mail, the first within the limits. `Unknown` gets it once more, with X-Notifyd-Again (RFC
 //! 5436 section 2.7 wants no second submission). The others do not get it.
@@ -39,6 +40,8 @@ pub(super) enum State {
     GivenUp,
     /// A server refused it for good, in these words.
     Refused(String),
+    /// The same of the second submission, while what came of the first is not known.
+    CopyRefused(String),
     /// A server has accepted it.
     Sent,
 }
@@ -61,19 +64,20 @@ impl State {
     #[must_use]
     pub(super) fn next(self, event: Event<'_>) -> State {
         use Event::{Admitted, Asked, Vanished};
-        use State::{GivenUp, New, Refused, Sent, Unknown};
+        use State::{CopyRefused, GivenUp, New, Refused, Sent, Unknown};
+        let words = |why: &str| printable(why.as_bytes(), WORDS);
         match (self, event) {
             (Sent, _) | (_, Event::Answer(Answer::Sent(_))) => Sent,
-            (Refused(words), Event::Answer(_) | Vanished | Admitted) => Refused(words),
-            (_, Event::Answer(Answer::Permanent(why))) => {
-                Refused(printable(why.as_bytes(), WORDS))
-            }
-            (GivenUp, Asked) | (Unknown, Asked | Admitted) => Unknown,
+            (Refused(_), Asked) => State::Admitted,
+            (GivenUp | CopyRefused(_), Asked) | (Unknown, Asked | Admitted) => Unknown,
+            (state @ (Refused(_) | CopyRefused(_)), _) => state,
+            (Unknown | GivenUp, Event::Answer(Answer::Permanent(why))) => CopyRefused(words(why)),
+            (_, Event::Answer(Answer::Permanent(why))) => Refused(words(why)),
             (GivenUp, _) => GivenUp,
             (Unknown, Event::Answer(Answer::Temporary(_))) => Unknown,
             (Unknown, Vanished | Event::Answer(Answer::Lost(_))) => GivenUp,
             (New | State::Admitted, Vanished | Event::Answer(Answer::Lost(_))) => Unknown,
-            (New | State::Admitted | Refused(_), _) => State::Admitted,
+            (New | State::Admitted, _) => State::Admitted,
         }
     }
 
@@ -89,7 +93,13 @@ impl State {
         if asked == 0 || asked < written || asked > over {
             return vanish(self, over.saturating_sub(written));
         }
-        let state = vanish(self, asked - written).next(Event::Asked);
+        // Of several times that the operator asked only the last is known: one before may have led to an attempt that
+        // vanished.
+        let known = match self {
+            State::Refused(words) if asked > written => State::CopyRefused(words),
+            known => known,
+        };
+        let state = vanish(known, asked - written).next(Event::Asked);
         vanish(state, over - asked)
     }
 
@@ -98,10 +108,11 @@ impl State {
         let (letter, words) = match self {
             State::New => return None,
             State::Sent => return Some(b"s".to_vec()),
-            State::Admitted => (b'a', ""),
-            State::Unknown => (b't', ""),
-            State::GivenUp => (b'u', ""),
-            State::Refused(words) => (b'r', words.as_str()),
+            State::Admitted => (b'a', String::new()),
+            State::Unknown => (b't', String::new()),
+            State::GivenUp => (b'u', String::new()),
+            State::Refused(words) => (b'r', format!("\0{words}")),
+            State::CopyRefused(words) => (b'r', format!("\x01{words}")),
         };
         Some([&[letter], begun.to_be_bytes().as_slice(), words.as_bytes()].concat())
     }
@@ -118,7 +129,14 @@ impl State {
             b's' => State::Sent,
             b't' => State::Unknown,
             b'u' => State::GivenUp,
-            b'r' => State::Refused(String::from_utf8_lossy(words).into_owned()),
+            b'r' => {
+                let (copy, words) = words.split_first().unwrap_or((&0, b""));
+                let words = String::from_utf8_lossy(words).into_owned();
+                match copy {
+                    1 => State::CopyRefused(words),
+                    _ => State::Refused(words),
+                }
+            }
             // `h`: 0.1.0 left it to the operator, who has asked for it by now.
             b'a' | b'h' => State::Admitted,
             _ => State::New,

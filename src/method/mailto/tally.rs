@@ -15,8 +15,9 @@ const GIVEN_UP: &str =
 /// What became of a delivery, put together from what became of it for each recipient.
 #[derive(Default)]
 pub(super) struct Tally {
-    sent: Vec<String>,
-    repeats: usize,
+    sent: usize,
+    /// What a server said as it took it.
+    said: Option<String>,
     temporary: Option<String>,
     refused: Vec<String>,
     late: bool,
@@ -26,11 +27,15 @@ impl Tally {
     /// Counts one.
     pub(super) fn add(&mut self, to: &Address, one: &Recipient) {
         match (&one.state, &one.standing, &one.answer) {
-            (State::Sent, _, Some(Answer::Sent(why))) => self.sent.push(why.clone()),
-            (State::Sent, ..) => self.sent.push("sent before".into()),
-            (State::Refused(words), ..) => self.refused.push(format!("{to}: {words}")),
+            (State::Sent, _, answer) => {
+                self.sent += 1;
+                if let (Some(Answer::Sent(why)), None) = (answer, &self.said) {
+                    self.said = Some(why.clone());
+                }
+            }
+            (State::Refused(words) | State::CopyRefused(words), ..) => self.refused.push(format!("{to}: {words}")),
             (State::GivenUp, ..) => self.refused.push(format!("{to}: {GIVEN_UP}")),
-            (_, Standing::Repeat, _) => self.repeats += 1,
+            (_, Standing::Repeat, _) => {}
             (_, Standing::TooLate, _) => self.late = true,
             (_, Standing::Limited(why), _) => drop(self.temporary.get_or_insert(why.clone())),
             (.., answer) => {
@@ -42,7 +47,7 @@ impl Tally {
 
     /// What may still succeed goes before what is lost. Each has all that was refused in it, whenever that was.
     pub(super) fn outcome(self) -> Outcome {
-        let sent = self.sent.len();
+        let sent = self.sent;
         let refused = self.refused();
         let with = |mut why: String, more: &str| {
             if sent > 0 {
@@ -62,10 +67,11 @@ impl Tally {
         if self.late {
             return Outcome::Expired(with("too late for it".into(), ""));
         }
-        Outcome::Delivered(match (self.sent.first(), self.repeats) {
-            (None, _) => "the same was sent before".into(),
-            (Some(first), _) if sent == 1 => first.clone(),
-            (Some(first), _) => format!("{first}; {sent} recipients"),
+        let said = self.said.unwrap_or_else(|| "sent before".into());
+        Outcome::Delivered(match sent {
+            0 => "the same was sent before".into(),
+            1 => said,
+            sent => format!("{said}; {sent} recipients"),
         })
     }
 

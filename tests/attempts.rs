@@ -36,23 +36,6 @@ fn external(user: &str) -> Note {
     note("external").class("N").user(user).message("m")
 }
 
-/// Runs `notifyctl` on the stage's spool; what it says.
-fn ctl(n: &Notifyd, arguments: &[&str]) -> String {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_notifyctl"));
-    let output = command
-        .args(arguments)
-        .arg("-C")
-        .arg(n.path("imapd.conf"))
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
-}
-
 /// Message number `i`: of 4 MB each twenty times, else small.
 fn text(i: usize) -> String {
     let size = if i.is_multiple_of(20) { 4 << 20 } else { 100 };

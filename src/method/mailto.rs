@@ -9,6 +9,7 @@
 //! ```
 
 mod alarm;
+mod by_user;
 #[cfg(test)]
 mod desk;
 mod guard;

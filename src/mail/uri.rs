@@ -243,7 +243,7 @@ fn without_fragment(addresses: &[u8]) -> &[u8] {
 }
 
 /// Percent-decoded once (RFC 3986 section 2.1). A `%` without two digits stays, and `+` is a plus sign.
-fn percent_decoded(text: &[u8]) -> Vec<u8> {
+pub fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, tail @ ..] = rest {

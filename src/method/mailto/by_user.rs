@@ -61,7 +61,7 @@ impl<T: Clone> ByUser<T> {
                 None => names.of(written).0,
             };
             if values.contains_key(&name) {
-                warn!("{key}: \"{written}\" is not used: another key names the same user or domain");
+                warn!("{key}: {written} is not used: another key names the same user or domain");
                 continue;
             }
             values.insert(name, value.clone());

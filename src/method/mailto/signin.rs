@@ -69,7 +69,7 @@ fn mail(
 ) -> Composed {
     let to = match targets_or_user(office, &office.config.signin.to.0, user.as_bytes()) {
         Ok(to) => to,
-        Err(why) => return Composed::Nothing(format!("nobody to tell: {why}")),
+        Err(why) => return Composed::Wrong(format!("no recipient: {why}")),
     };
     let values = values(office, delivery, event, user, address);
     let words = office.words("signin", user.as_bytes(), &values);

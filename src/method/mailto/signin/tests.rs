@@ -128,13 +128,13 @@ fn why_there_is_none() {
 }
 
 #[test]
-fn a_name_that_is_no_address_is_nobody_to_tell() {
+fn a_user_whose_name_is_no_address_gets_none() {
     let desk = desk(|_| {});
     let odd = |address| login("a b\\n<x>", address);
     assert!(!sent(&desk, &odd("192.0.2.7")));
     assert!(
         why(compose(&desk.office, &odd("198.51.100.1")))
             .1
-            .starts_with("nobody to tell")
+            .starts_with("no recipient")
     );
 }

@@ -233,6 +233,7 @@ impl Monitor {
         of.attempt.observe(ended.took.as_secs_f64());
         let (status, count) = match verdict {
             Verdict::Done => ("delivered", &of.delivered),
+            Verdict::Discarded => ("discarded", &of.discarded),
             Verdict::Again(_) => ("deferred", &of.deferred),
             Verdict::GiveUp => ("failed", &of.failed),
             Verdict::Expired => ("expired", &of.expired),

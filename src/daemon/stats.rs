@@ -62,6 +62,7 @@ fn counts(monitor: &Monitor) -> Value {
                 "routed": of.routed.get(),
                 "attempts": of.attempts.get(),
                 "delivered": of.delivered.get(),
+                "discarded": of.discarded.get(),
                 "deferred": of.deferred.get(),
                 "failed": of.failed.get(),
                 "expired": of.expired.get(),

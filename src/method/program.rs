@@ -39,6 +39,11 @@ pub(super) fn run<T>(
             limit.as_secs(),
             said(&output)
         )),
+        Ok(Ended::NotStarted(why)) => (meaning.not_run)(format!("{name} was not started: {why}")),
+        Ok(Ended::RunsOn(pid)) => (meaning.killed)(format!(
+            "could not be killed and runs on as process {pid}: took longer than {} s, or the daemon ends",
+            limit.as_secs()
+        )),
         Ok(Ended::Cancelled) => (meaning.killed)("stopped, because the daemon ends".into()),
         Err(error) if error.kind() == ErrorKind::NotFound => (meaning.not_run)(format!(
             "cannot run {name}: {error} (the value is a path, without arguments)"

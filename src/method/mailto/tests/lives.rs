@@ -31,6 +31,7 @@ struct Seen {
     marked: bool,
     fate: Fate,
     /// The attempt.
+    #[allow(dead_code, reason = "shown when a law is broken")]
     begun: u32,
     /// How often the operator had asked by then.
     asked: usize,

@@ -177,7 +177,7 @@ fn an_answer_that_is_lost_twice_is_not_asked_for_again() {
     });
     let alone = start(&server.host(), &[]);
     alone.send(&mail("bob"));
-    alone.wait_line("he may have it, and it is not sent again");
+    alone.wait_line("the mail may have arrived, and it is not sent again");
     alone.wait_line("status=failed");
     alone.send(&mail("alice"));
     alone.wait_line("status=delivered");

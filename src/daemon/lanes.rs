@@ -249,6 +249,7 @@ mod tests {
             begun: 1,
             crashes: 0,
             delay: 0,
+            waited: 0,
             error: None,
         }
     }

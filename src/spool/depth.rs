@@ -104,7 +104,7 @@ mod tests {
             .settle(&mut vec![
                 Settlement::Defer {
                     id: 1,
-                    due: 1000,
+                    due: 1000, delay: 0, waited: 0,
                     error: error.clone(),
                 },
                 Settlement::Fail {

@@ -161,7 +161,7 @@ impl Queue {
                 Change::Delete => db::delete_row(&transaction, id, &mut names)?,
                 Change::Retry => transaction
                     .prepare_cached(
-                        "UPDATE delivery SET state = 'deferred', due = ?2
+                        "UPDATE delivery SET state = 'deferred', due = ?2, delay = 0
                          WHERE id = ?1 AND state IN ('incoming', 'deferred', 'failed')",
                     )?
                     .execute(params![id, now])?,
@@ -172,7 +172,7 @@ impl Queue {
                     )?
                     .execute([id])?,
                 Change::Release => transaction
-                    .prepare_cached("UPDATE delivery SET state = 'deferred', due = ?2 WHERE id = ?1 AND state = 'hold'")?
+                    .prepare_cached("UPDATE delivery SET state = 'deferred', due = ?2, delay = 0 WHERE id = ?1 AND state = 'hold'")?
                     .execute(params![id, now])?,
             };
         }
@@ -338,7 +338,7 @@ mod tests {
         spool
             .settle(&mut vec![Settlement::Defer {
                 id: 1,
-                due: now(),
+                due: now(), delay: 0, waited: 0,
                 error: "x".into(),
             }])
             .unwrap();

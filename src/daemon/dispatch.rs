@@ -31,6 +31,8 @@ const TROUBLE: Duration = Duration::from_secs(1);
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 /// How often those are looked through.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// How many batches of what was on hold for too long are given up before anything else is done.
+const EXPIRE_BATCHES: usize = 8;
 /// Longest value of a field in a log line, in bytes.
 const SHOWN: usize = 100;
 
@@ -96,6 +98,7 @@ impl Dispatcher {
             wants,
             cancel,
             keep_failed: rules.keep_failed,
+            keep_held: rules.keep_held,
             say_delivered: rules.say_delivered,
             unsettled: left,
             deferrals: Throttle::default(),
@@ -146,6 +149,7 @@ struct Dispatch {
     wants: Wants,
     cancel: Arc<Cancel>,
     keep_failed: Duration,
+    keep_held: Duration,
     say_delivered: bool,
     /// Known ends of attempts that are not written down yet. While the disk refuses no row is claimed from it, so
     /// there are at most as many as the lanes had in hand.
@@ -241,7 +245,7 @@ impl Dispatch {
                 for one in &ended {
                     let settlement = match &one.outcome {
                         Some(outcome) => self.judge(lane, one, outcome),
-                        None => Settlement::Release(one.row.kept.id),
+                        None => Settlement::GiveBack(one.row.kept.id),
                     };
                     self.unsettled.push(settlement);
                 }
@@ -253,7 +257,12 @@ impl Dispatch {
     fn retime(&mut self) -> Option<Progress> {
         if self.retiming.is_none() {
             self.retiming = self.spool.look_at_clock();
-            if let Some(step) = self.retiming.as_ref().map(Retiming::step).filter(|by| *by != 0) {
+            if let Some(step) = self
+                .retiming
+                .as_ref()
+                .map(Retiming::step)
+                .filter(|by| *by != 0)
+            {
                 warn!("spool: {}; due times are moved with it", step_text(step));
             }
         }
@@ -266,7 +275,7 @@ impl Dispatch {
                 let (step, late) = (retiming.step(), retiming.too_late);
                 if step == 0 && late > 0 {
                     warn!(
-                        "spool: {late} deliveries were due too late: the clock was set back while no notifyd ran; they wait no longer than their delay from now on"
+                        "spool: {late} deliveries have times in the future: the clock was set back while no notifyd ran; none waits longer than its delay from now on"
                     );
                 }
                 self.retiming = None;
@@ -368,6 +377,28 @@ impl Dispatch {
             }
             Err(error) => warn!("spool: cannot remove old failed deliveries: {error}"),
         }
+        self.expire_held();
+    }
+
+    /// Gives up what has been on hold for longer than `keep_held`, some of it: the rest follows in the next round.
+    fn expire_held(&mut self) {
+        let now = self.spool.now();
+        let before = now - self.keep_held.as_micros() as Micros;
+        for _ in 0..EXPIRE_BATCHES {
+            match self.spool.expire_held(before, now) {
+                Ok(rows) if rows.is_empty() => return,
+                Ok(rows) => rows.iter().for_each(|row| {
+                    let why = row.error.as_deref().unwrap_or_default();
+                    let why = format!("on hold for longer than keep_held: {why}");
+                    self.monitor.expired_on_hold(row, &why, now);
+                    warn!("{}", line(row, "expired", &why, now));
+                }),
+                Err(error) => {
+                    return warn!("spool: cannot give up what is on hold: {error}");
+                }
+            }
+        }
+        self.purge_at = Instant::now();
     }
 
     /// What follows from the end of an attempt; says it in the log when it is final.
@@ -400,7 +431,7 @@ impl Dispatch {
                 Settlement::Fail { id, at: now, error }
             }
             // The method says once what it holds and why.
-            Verdict::Hold => Settlement::Hold { id, error },
+            Verdict::Hold => Settlement::Hold { id, at: now, error },
             Verdict::Again(delay) => {
                 let method = &row.kept.method;
                 if let Some(kept_back) =

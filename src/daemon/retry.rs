@@ -47,13 +47,7 @@ pub enum Verdict {
 }
 
 /// Decides about delivery `id`, `age` microseconds old, whose attempt ended with `outcome`.
-pub fn verdict(
-    policy: &Policy,
-    outcome: &Outcome,
-    id: i64,
-    attempts: u32,
-    age: Micros,
-) -> Verdict {
+pub fn verdict(policy: &Policy, outcome: &Outcome, id: i64, attempts: u32, age: Micros) -> Verdict {
     match outcome {
         Outcome::Delivered(_) => return Verdict::Done,
         Outcome::Permanent(_) => return Verdict::GiveUp,

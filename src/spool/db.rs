@@ -34,12 +34,14 @@ pub(super) const VERSION: i64 = 1;
 /// or which it had to abandon. `delay`: for how long it was deferred, in microseconds. `user`: whose it is, for shares.
 /// `waited`: how old it was when it was deferred last, in microseconds, of which only those count in which it waited for its
 /// next attempt or was tried: no clock that is set, and no time in which no process ran, makes it older.
+/// `asked`: how many attempts had begun when the operator last asked for it, after it had failed or was on hold.
 const ADDED: &[(&str, &str)] = &[
     ("begun", "INTEGER NOT NULL DEFAULT 0"),
     ("crashes", "INTEGER NOT NULL DEFAULT 0"),
     ("delay", "INTEGER NOT NULL DEFAULT 0"),
     ("user", "BLOB"),
     ("waited", "INTEGER NOT NULL DEFAULT 0"),
+    ("asked", "INTEGER NOT NULL DEFAULT 0"),
 ];
 
 const SCHEMA: &str = "
@@ -63,7 +65,7 @@ const SCHEMA: &str = "
 const INSERT: &str =
     "INSERT INTO delivery (id, method, state, due, received, attempts, uid, file, notification, user)
      VALUES (?1, ?2, 'incoming', ?3, ?3, 0, ?4, ?5, ?6, ?7)";
-pub(super) const COLUMNS: &str = "id, method, due, received, attempts, uid, file, error, notification, begun, crashes, delay, user, waited";
+pub(super) const COLUMNS: &str = "id, method, due, received, attempts, uid, file, error, notification, begun, crashes, delay, user, waited, asked";
 
 /// No version that did not keep the delay of a deferred row deferred it for longer, in microseconds: 2 hours.
 const LONGEST_DELAY: Micros = 7_200_000_000;
@@ -147,7 +149,7 @@ impl Db {
             }
         }
         add_columns(&connection)?;
-        connection.execute_batch(depth::INDEX)?;
+        connection.execute_batch(depth::INDEXES)?;
         connection.execute_batch(due::INDEX)?;
         Ok(Db {
             connection,
@@ -324,6 +326,7 @@ pub(super) fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         crashes: row.get(10)?,
         delay: row.get(11)?,
         waited: row.get(13)?,
+        asked: row.get(14)?,
         error: row.get(7)?,
     })
 }
@@ -350,7 +353,7 @@ mod tests {
 
     const NO_LIMIT: u64 = u64::MAX;
 
-    /// The condition of an index can need a table of its own, made for each row: see `depth::INDEX`.
+    /// The condition of an index can need a table of its own, made for each row: see `depth::INDEXES`.
     #[test]
     fn an_insert_makes_no_tables() {
         let db = Db::memory().unwrap();
@@ -387,7 +390,9 @@ mod tests {
             Settlement::Done(1),
             Settlement::Defer {
                 id: 3,
-                due: 50, delay: 0, waited: 0,
+                due: 50,
+                delay: 0,
+                waited: 0,
                 error: "later".into(),
             },
         ])
@@ -399,10 +404,18 @@ mod tests {
             (again[0].attempts, again[0].error.as_deref()),
             (2, Some("later"))
         );
+        let counts = |row: &Row| (row.attempts, row.begun);
         db.settle(&[Settlement::Release(3)]).unwrap();
-        assert_eq!(db.claim("a", 50, 10).unwrap()[0].attempts, 2);
+        assert_eq!(counts(&db.claim("a", 50, 10).unwrap()[0]), (2, 3));
+        db.settle(&[Settlement::GiveBack(3)]).unwrap();
+        assert_eq!(counts(&db.claim("a", 50, 10).unwrap()[0]), (2, 3));
         let error = "too many".to_owned();
-        db.settle(&[Settlement::Hold { id: 3, error }]).unwrap();
+        db.settle(&[Settlement::Hold {
+            id: 3,
+            at: 77,
+            error,
+        }])
+        .unwrap();
         assert!(db.claim("a", 99, 10).unwrap().is_empty(), "on hold");
     }
 

@@ -104,7 +104,9 @@ mod tests {
             .settle(&mut vec![
                 Settlement::Defer {
                     id: 1,
-                    due: 1000, delay: 0, waited: 0,
+                    due: 1000,
+                    delay: 0,
+                    waited: 0,
                     error: error.clone(),
                 },
                 Settlement::Fail {

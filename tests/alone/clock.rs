@@ -22,7 +22,9 @@ fn preloaded() -> &'static Path {
         let fresh = dir.join(format!("clock.{}", std::process::id()));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alone/clock.c");
         let mut cc = Command::new("cc");
-        cc.args(["-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"]);
+        cc.args([
+            "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o",
+        ]);
         let status = cc.arg(&fresh).arg(source).status();
         assert!(status.unwrap().success(), "clock.c does not compile");
         fs::rename(&fresh, &done).unwrap();
@@ -107,7 +109,9 @@ fn set_back_while_no_daemon_runs() {
     for user in ["-u alice", "-u bob"] {
         alone.wait_run(&[user]);
     }
-    alone.wait_line("deliveries were due too late: the clock was set back while no notifyd ran");
+    alone.wait_line(
+        "deliveries have times in the future: the clock was set back while no notifyd ran",
+    );
 }
 
 #[test]

@@ -25,23 +25,30 @@ impl Db {
     }
 
     /// The clock was set by `step` and shows `now`: moves the due times of rows with greater ids than `from`, up to `to`.
-    /// What failed is kept as long as before, or longer.
+    /// What failed or is on hold is kept as long as before, or longer.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn move_due(&self, from: i64, to: i64, step: Micros, now: Micros) -> rusqlite::Result<usize> {
+    pub fn move_due(
+        &self,
+        from: i64,
+        to: i64,
+        step: Micros,
+        now: Micros,
+    ) -> rusqlite::Result<usize> {
         self.connection
             .prepare_cached(
                 "UPDATE delivery SET due = CASE state
                      WHEN 'failed' THEN min(due + max(?3, 0), ?4)
+                     WHEN 'hold' THEN min(due + max(?3, 0), ?4)
                      ELSE min(due + ?3, ?4 + delay) END
-                 WHERE id > ?1 AND id <= ?2 AND state <> 'hold'",
+                 WHERE id > ?1 AND id <= ?2",
             )?
             .execute(params![from, to, step, now])
     }
 
     /// Makes a batch of rows that were deferred after `now` due when they would be if it had been at `now`, and lets
-    /// those that failed after `now` have failed at `now`; how many.
+    /// those that failed or were held after `now` have failed or been held at `now`; how many.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -62,7 +69,15 @@ impl Db {
                      WHERE state = 'failed' AND due > ?1 LIMIT ?2)",
             )?
             .execute(params![now, BATCH])?;
-        Ok(deferred + failed)
+        let held = self
+            .connection
+            .prepare_cached(
+                "UPDATE delivery SET due = ?1 WHERE id IN (
+                     SELECT id FROM delivery INDEXED BY delivery_held
+                     WHERE state = 'hold' AND due > ?1 LIMIT ?2)",
+            )?
+            .execute(params![now, BATCH])?;
+        Ok(deferred + failed + held)
     }
 
     /// Makes rows that were never tried due at `now` when they are due later: those with greater ids than `from`, up to

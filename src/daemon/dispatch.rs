@@ -416,9 +416,13 @@ impl Dispatch {
         let verdict = verdict(policy, outcome, id, row.attempts, waited);
         self.monitor.ended(lane, ended, &verdict, why, now);
         match verdict {
-            Verdict::Done => {
+            Verdict::Done | Verdict::Discarded => {
+                let status = match verdict {
+                    Verdict::Done => "delivered",
+                    _ => "discarded",
+                };
                 if self.say_delivered {
-                    info!("{}", line(row, "delivered", why, now));
+                    info!("{}", line(row, status, why, now));
                 }
                 Settlement::Done(id)
             }

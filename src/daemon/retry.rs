@@ -36,6 +36,8 @@ impl Default for Policy {
 pub enum Verdict {
     /// Nothing is owed any more.
     Done,
+    /// Nothing is owed any more, and nobody got anything.
+    Discarded,
     /// Try again after this time, in microseconds.
     Again(Micros),
     /// Give up: it can never succeed.
@@ -50,6 +52,7 @@ pub enum Verdict {
 pub fn verdict(policy: &Policy, outcome: &Outcome, id: i64, attempts: u32, age: Micros) -> Verdict {
     match outcome {
         Outcome::Delivered(_) => return Verdict::Done,
+        Outcome::Discarded(_) => return Verdict::Discarded,
         Outcome::Permanent(_) => return Verdict::GiveUp,
         Outcome::Hold(_) => return Verdict::Hold,
         Outcome::Expired(_) => return Verdict::Expired,
@@ -105,6 +108,10 @@ mod tests {
     fn the_rest_is_final() {
         let decide = |outcome: &Outcome, age| verdict(&Policy::default(), outcome, 1, 1, age);
         assert_eq!(decide(&Outcome::Delivered(String::new()), 0), Verdict::Done);
+        assert_eq!(
+            decide(&Outcome::Discarded(String::new()), 0),
+            Verdict::Discarded
+        );
         assert_eq!(
             decide(&Outcome::Permanent(String::new()), 0),
             Verdict::GiveUp

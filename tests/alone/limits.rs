@@ -68,7 +68,7 @@ fn scripts_use_up_nothing_of_what_the_server_says() {
     let own = "[mailto]\nowner_limit = 2\nrecipient_limit = 2\n[quota]\nmail = 'named'\n";
     let alone = start(own);
     for n in 0..3 {
-        alone.send(&mail("carol").user("mallory").message(&format!("{n}")));
+        alone.send(&mail("carol").user("mallory").message(format!("{n}")));
     }
     wait_queue(&alone, &["--state", "deferred"], 1);
     let event = r#"{"event":"QuotaExceed","uri":"imap://alone.test/user/carol","user":"carol@example.org","diskQuota":100,"diskUsed":100}"#;

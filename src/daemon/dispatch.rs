@@ -31,6 +31,8 @@ const TROUBLE: Duration = Duration::from_secs(1);
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 /// How often those are looked through.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// How many batches of what was on hold for too long are given up before anything else is done.
+const EXPIRE_BATCHES: usize = 8;
 /// No delivery is due later than twice the longest wait, nor than this.
 const FAR: Duration = Duration::from_secs(2 * 3600);
 /// Longest value of a field in a log line, in bytes.
@@ -98,6 +100,7 @@ impl Dispatcher {
             wants,
             cancel,
             keep_failed: rules.keep_failed,
+            keep_held: rules.keep_held,
             say_delivered: rules.say_delivered,
             unsettled: left,
             deferrals: Throttle::default(),
@@ -146,6 +149,7 @@ struct Dispatch {
     wants: Wants,
     cancel: Arc<Cancel>,
     keep_failed: Duration,
+    keep_held: Duration,
     say_delivered: bool,
     /// Known ends of attempts that are not written down yet. While the disk refuses no row is claimed from it, so
     /// there are at most as many as the lanes had in hand.
@@ -233,7 +237,7 @@ impl Dispatch {
                 for one in &ended {
                     let settlement = match &one.outcome {
                         Some(outcome) => self.judge(lane, one, outcome),
-                        None => Settlement::Release(one.row.kept.id),
+                        None => Settlement::GiveBack(one.row.kept.id),
                     };
                     self.unsettled.push(settlement);
                 }
@@ -304,6 +308,28 @@ impl Dispatch {
             }
             Err(error) => warn!("spool: cannot remove old failed deliveries: {error}"),
         }
+        self.expire_held();
+    }
+
+    /// Gives up what has been on hold for longer than `keep_held`, some of it: the rest follows in the next round.
+    fn expire_held(&mut self) {
+        let now = spool::now();
+        let before = now - self.keep_held.as_micros() as Micros;
+        for _ in 0..EXPIRE_BATCHES {
+            match self.spool.expire_held(before, now) {
+                Ok(rows) if rows.is_empty() => return,
+                Ok(rows) => rows.iter().for_each(|row| {
+                    let why = row.error.as_deref().unwrap_or_default();
+                    let why = format!("on hold for longer than keep_held: {why}");
+                    self.monitor.expired_on_hold(row, &why, now);
+                    warn!("{}", line(row, "expired", &why, now));
+                }),
+                Err(error) => {
+                    return warn!("spool: cannot give up what is on hold: {error}");
+                }
+            }
+        }
+        self.purge_at = Instant::now();
     }
 
     /// What follows from the end of an attempt; says it in the log when it is final.
@@ -341,7 +367,7 @@ impl Dispatch {
                 Settlement::Fail { id, at: now, error }
             }
             // The method says once what it holds and why.
-            Verdict::Hold => Settlement::Hold { id, error },
+            Verdict::Hold => Settlement::Hold { id, at: now, error },
             Verdict::Again(due) => {
                 let method = &row.kept.method;
                 if let Some(kept_back) =

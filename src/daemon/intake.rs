@@ -197,6 +197,8 @@ impl Intake {
         let delivery = Delivery {
             id: 0,
             attempt: 1,
+            begun: 1,
+            asked: 0,
             received: SystemTime::now(),
             notification,
             message_file: PathBuf::new(),

@@ -13,7 +13,7 @@ use super::watchers::{Line, Watchers};
 use crate::method::{Late, METHODS};
 use crate::spool::depth::{self, Depths};
 use crate::spool::queue::Queue;
-use crate::spool::{self, Kept, Micros, NewRow, Spool};
+use crate::spool::{self, Kept, Micros, NewRow, Row, Spool};
 use crate::system::socket::{Arrival, Sent};
 use crate::system::syslog::Syslog;
 use crate::system::thread;
@@ -246,6 +246,25 @@ impl Monitor {
                 .method(&kept.method)
                 .notification(&notification)
                 .attempts(ended.row.attempts, delay)
+                .why(why);
+            self.watchers.tell(line);
+        }
+    }
+
+    /// A delivery was given up that had been on hold for too long.
+    pub(super) fn expired_on_hold(&self, row: &Row, why: &str, now: Micros) {
+        let kept = &row.kept;
+        if let Some(place) = METHODS.iter().position(|kind| kind.name == kept.method) {
+            self.metrics.of(place).expired.inc();
+        }
+        if self.watchers.are_there() {
+            let delay = (now - kept.received).max(0) as f64 / 1e6;
+            let notification = datagram::decode(&kept.notification).unwrap_or_default();
+            let line = Line::new("expired")
+                .id(Some(kept.id))
+                .method(&kept.method)
+                .notification(&notification)
+                .attempts(row.attempts, delay)
                 .why(why);
             self.watchers.tell(line);
         }

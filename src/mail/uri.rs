@@ -17,6 +17,9 @@ pub const MAX_RECIPIENTS: usize = 8;
 pub const MAX_FIELDS: usize = 16;
 /// The longest name of a header field, in octets: it must leave room for a value in its line.
 const MAX_NAME: usize = 40;
+/// The longest value of a header field, in octets; a longer one is not taken. Subject and body are cut where mails are
+/// made.
+const MAX_VALUE: usize = 4096;
 
 /// The fields that are not taken from a URI. A `*` stands for any end.
 const DENIED: &[&str] = &[
@@ -141,6 +144,7 @@ impl MailtoUri {
             {
                 Some("there already")
             }
+            _ if value.len() > MAX_VALUE => Some("too long"),
             _ => {
                 self.fields.push((with_capital(&shown), text()));
                 None

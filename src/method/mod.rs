@@ -23,6 +23,10 @@ pub struct Delivery {
     /// Which attempt this is, from 1. One that the daemon ended itself, or the operator, does not count; one in which the
     /// daemon died does.
     pub attempt: u32,
+    /// How many attempts have begun, with this one, in all: also those that the daemon ended itself. Never set back.
+    pub begun: u32,
+    /// How many had begun when the operator last asked for the delivery, after it had failed or was on hold; 0 for never.
+    pub asked: u32,
     /// When it was received.
     pub received: SystemTime,
     /// What Cyrus sent.

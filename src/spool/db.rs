@@ -31,11 +31,13 @@ pub(super) const VERSION: i64 = 1;
 ///
 /// `begun`: attempts begun, also those that do not count in `attempts`. `crashes`: attempts in which the process died,
 /// or which it had to abandon. `delay`: for how long it was deferred, in microseconds. `user`: whose it is, for shares.
+/// `asked`: how many attempts had begun when the operator last asked for it, after it had failed or was on hold.
 const ADDED: &[(&str, &str)] = &[
     ("begun", "INTEGER NOT NULL DEFAULT 0"),
     ("crashes", "INTEGER NOT NULL DEFAULT 0"),
     ("delay", "INTEGER NOT NULL DEFAULT 0"),
     ("user", "BLOB"),
+    ("asked", "INTEGER NOT NULL DEFAULT 0"),
 ];
 
 const SCHEMA: &str = "
@@ -59,7 +61,7 @@ const SCHEMA: &str = "
 const INSERT: &str =
     "INSERT INTO delivery (id, method, state, due, received, attempts, uid, file, notification, user)
      VALUES (?1, ?2, 'incoming', ?3, ?3, 0, ?4, ?5, ?6, ?7)";
-pub(super) const COLUMNS: &str = "id, method, due, received, attempts, uid, file, error, notification, begun, crashes, delay, user";
+pub(super) const COLUMNS: &str = "id, method, due, received, attempts, uid, file, error, notification, begun, crashes, delay, user, asked";
 
 /// Most rows that one housekeeping transaction changes: 256 rows take 4 ms, which the intake may have to wait for.
 const BATCH: u32 = 256;
@@ -139,7 +141,7 @@ impl Db {
             }
         }
         add_columns(&connection)?;
-        connection.execute_batch(depth::INDEX)?;
+        connection.execute_batch(depth::INDEXES)?;
         Ok(Db {
             connection,
             until_size: Cell::new(0),
@@ -321,6 +323,7 @@ pub(super) fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         begun: row.get(9)?,
         crashes: row.get(10)?,
         delay: row.get(11)?,
+        asked: row.get(13)?,
         error: row.get(7)?,
     })
 }
@@ -347,7 +350,7 @@ mod tests {
 
     const NO_LIMIT: u64 = u64::MAX;
 
-    /// The condition of an index can need a table of its own, made for each row: see `depth::INDEX`.
+    /// The condition of an index can need a table of its own, made for each row: see `depth::INDEXES`.
     #[test]
     fn an_insert_makes_no_tables() {
         let db = Db::memory().unwrap();
@@ -396,10 +399,18 @@ mod tests {
             (again[0].attempts, again[0].error.as_deref()),
             (2, Some("later"))
         );
+        let counts = |row: &Row| (row.attempts, row.begun);
         db.settle(&[Settlement::Release(3)]).unwrap();
-        assert_eq!(db.claim("a", 50, 10).unwrap()[0].attempts, 2);
+        assert_eq!(counts(&db.claim("a", 50, 10).unwrap()[0]), (2, 3));
+        db.settle(&[Settlement::GiveBack(3)]).unwrap();
+        assert_eq!(counts(&db.claim("a", 50, 10).unwrap()[0]), (2, 3));
         let error = "too many".to_owned();
-        db.settle(&[Settlement::Hold { id: 3, error }]).unwrap();
+        db.settle(&[Settlement::Hold {
+            id: 3,
+            at: 77,
+            error,
+        }])
+        .unwrap();
         assert!(db.claim("a", 99, 10).unwrap().is_empty(), "on hold");
     }
 

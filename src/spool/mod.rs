@@ -319,6 +319,21 @@ impl Spool {
         }
     }
 
+    /// Gives up rows that were put on hold before `before`, some of them; they have failed at `now`. Empty when there are no
+    /// more.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn expire_held(&self, before: Micros, now: Micros) -> rusqlite::Result<Vec<Row>> {
+        if self.is_degraded() {
+            let rows = self.memory().db.expire_held(before, now)?;
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
+        }
+        self.disk.later().expire_held(before, now)
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }

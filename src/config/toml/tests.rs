@@ -60,7 +60,7 @@ fn every_key_is_read() {
     let config = good(
         "[spool]\npath = '/s'\nsynchronous = 'full'\nmax_rows = 5\nmax_bytes = '1M'\nwhen_full = 'block'\n\
          [intake]\nallow_uids = [1001, 'root', 0x10]\nsocket_mode = '0660'\n\
-         [retry]\nfirst = 1\nmaximum = '1m30s'\nlifetime = '0s'\nkeep_failed = '1d12h'\n\
+         [retry]\nfirst = 1\nmaximum = '1m30s'\nlifetime = '0s'\nkeep_failed = '1d12h'\nkeep_held = '2d'\n\
          [method.zephyr]\npermits = 2\ntimeout = '5s'\nfirst = '2s'\nmaximum = '3s'\nlifetime = '4s'\nrealm = 'X'\n\
          [metrics]\nlisten = 'unix:/run/m'\n[log]\nlevel = 'warning'\ndelivered = false\n",
     );
@@ -82,6 +82,7 @@ fn every_key_is_read() {
         (config.retry.lifetime.0, config.retry.keep_failed.0),
         (seconds(0), seconds(129_600))
     );
+    assert_eq!(config.retry.keep_held.0, seconds(172_800));
     let zephyr = config.method("zephyr");
     assert_eq!(
         (zephyr.permits, zephyr.timeout),

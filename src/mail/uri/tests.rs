@@ -33,6 +33,21 @@ fn what_cyrus_sends() {
 }
 
 #[test]
+fn what_is_too_long_costs_itself() {
+    let long = uri(&format!("a@b?x-long={}&x-short=1", "a".repeat(4097)));
+    assert_eq!(long.fields, [("X-short".to_owned(), "1".to_owned())]);
+    assert_eq!(long.ignored, ["x-long (too long)"]);
+    let long = uri(&format!("a@b?x-long={}", "a".repeat(4096)));
+    assert_eq!(long.fields.len(), 1);
+    let domain = format!("a@{}", "\u{fc}".repeat(600));
+    assert!(
+        wrong(&domain).ends_with("the address has more than 1151 bytes"),
+        "{}",
+        wrong(&domain)
+    );
+}
+
+#[test]
 fn what_old_scripts_have() {
     assert_eq!(shown(&uri(" bob@example.org\t").to), ["bob@example.org"]);
     assert_eq!(shown(&uri("bob").to), ["bob"]);

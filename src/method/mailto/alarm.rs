@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use log::warn;
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 /// Recipients of one alarm that get mail at most.
@@ -93,12 +94,18 @@ fn once(event: &Event<'_>, user: &str, action: &str) -> Once {
     }
 }
 
-/// Who gets it; nobody twice. Who cannot or shall not is left out with one warning; when nobody is left the user gets it.
+/// Who gets it: [`RECIPIENTS`] at most, nobody twice. Who cannot or shall not is left out with one warning; when nobody is
+/// left the user gets it.
 fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
     let own = office.user(user).filter(|_| !user.is_empty());
     let mut all: Vec<Address> = Vec::new();
-    let mut left_out = Vec::new();
+    let mut known = HashSet::new();
+    let mut left_out = LeftOut::default();
     for uri in event.list(Param::AlarmRecipients) {
+        if all.len() == RECIPIENTS {
+            left_out.add(&uri, &format!("more than {RECIPIENTS} recipients"));
+            continue;
+        }
         let address = mailbox(&uri)
             .map(|address| address.in_domain(&office.domain))
             .and_then(|address| match allowed(office, &address, own.as_ref()) {
@@ -106,21 +113,34 @@ fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
                 false => Err("is not allowed by [alarm] recipients".into()),
             });
         match address {
-            Ok(address) if all.iter().any(|known| known.key() == address.key()) => {}
-            Ok(address) if all.len() < RECIPIENTS => all.push(address),
-            Ok(_) => left_out.push(format!("{uri}: one too many")),
-            Err(why) => left_out.push(format!("{uri}: {why}")),
+            Ok(address) if known.insert(address.key()) => all.push(address),
+            Ok(_) => {}
+            Err(why) => left_out.add(&uri, &why),
         }
     }
-    if let Some(first) = left_out.first() {
-        let count = left_out.len();
-        let [user, uid, first] = [user, text(event, Param::Uid).as_bytes(), first.as_bytes()]
-            .map(|bytes| printable(bytes, 100));
+    if let Some(first) = left_out.first {
+        let count = left_out.count;
+        let [user, uid] = [user, text(event, Param::Uid).as_bytes()].map(|b| printable(b, 100));
         warn!("alarm: user {user}: event {uid}: {count} of its recipients left out: {first}");
     }
     match all.is_empty() {
         true => own.into_iter().collect(),
         false => all,
+    }
+}
+
+/// Recipients that get no mail: how many, and the first with the reason.
+#[derive(Default)]
+struct LeftOut {
+    count: usize,
+    first: Option<String>,
+}
+
+impl LeftOut {
+    fn add(&mut self, uri: &str, why: &str) {
+        self.count += 1;
+        let shown = || format!("{}: {}", printable(uri.as_bytes(), 100), printable(why.as_bytes(), 100));
+        self.first.get_or_insert_with(shown);
     }
 }
 

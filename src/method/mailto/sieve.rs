@@ -15,7 +15,7 @@ use crate::mail::Message;
 use crate::mail::address::{Address, Mailbox};
 use crate::mail::encoded_word;
 use crate::mail::header::Header;
-use crate::mail::template::Words;
+use crate::mail::template::{self, Words};
 use crate::mail::trigger::{MAX_HEADER, ReturnPath, Trigger};
 use crate::mail::uri::MailtoUri;
 use crate::system::syslog::printable;
@@ -236,7 +236,7 @@ impl Case<'_> {
         let user = &self.delivery.notification.user;
         let mut words = self.office.words("sieve", user, &values);
         if words.subject.trim().is_empty() {
-            words.subject = values["subject"].as_str().unwrap_or_default().to_owned();
+            words.subject = template::subject(values["subject"].as_str().unwrap_or_default());
         }
         words
     }

@@ -117,6 +117,8 @@ fn no_user_is_nothing_to_do() {
     let delivery = Delivery {
         id: 1,
         attempt: 1,
+        begun: 1,
+        asked: 0,
         received: SystemTime::now(),
         notification: notification(b"EVENT", b"", b"", b"", b"{}"),
         message_file: std::path::PathBuf::new(),

@@ -36,6 +36,9 @@ pub struct Row {
     pub begun: u32,
     /// Attempts in which the process died, or which it had to abandon.
     pub crashes: u32,
+    /// How many attempts had begun when the operator last asked for it (`notifyctl retry` after it had failed, or
+    /// `release`); 0 when that never happened.
+    pub asked: u32,
     /// For how long it was deferred after the attempt before, in microseconds; 0 when it was not.
     pub delay: Micros,
     /// How the last attempt failed.
@@ -65,15 +68,19 @@ pub enum Settlement {
         /// Why.
         error: String,
     },
-    /// Put on hold, because of `error`; not counted.
+    /// Put on hold at `at`, because of `error`; not counted.
     Hold {
         /// Which.
         id: i64,
+        /// When; its lifetime on hold is counted from then on.
+        at: Micros,
         /// Why.
         error: String,
     },
-    /// The attempt was cut short by us: due at once, and not counted.
+    /// The attempt was cut short by us: due at once, and not counted. It has begun, and may have reached somebody.
     Release(i64),
+    /// It was claimed, and no attempt was begun: due at once, as if it had not been claimed.
+    GiveBack(i64),
 }
 
 impl Settlement {
@@ -82,6 +89,7 @@ impl Settlement {
         match self {
             Settlement::Done(id)
             | Settlement::Release(id)
+            | Settlement::GiveBack(id)
             | Settlement::Defer { id, .. }
             | Settlement::Hold { id, .. }
             | Settlement::Fail { id, .. } => *id,

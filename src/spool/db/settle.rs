@@ -3,9 +3,12 @@
 //! A kept message may be named by several rows, so a row that goes gives its name back only when no other
 //! needs it; the caller removes the file after the commit.
 
-use super::{BATCH, Db, Settlement, names_file};
+use super::{BATCH, COLUMNS, Db, Row, Settlement, names_file, read_row};
 use crate::spool::Micros;
 use rusqlite::{Transaction, params};
+
+/// Most rows that are given up at once; each is read with its notification.
+const HELD_BATCH: u32 = 16;
 
 impl Db {
     /// Writes down how attempts ended, in one transaction; the names of kept messages that no row needs any more.
@@ -47,6 +50,22 @@ impl Db {
         files.retain(|name| !names_file(&transaction, name).unwrap_or(true));
         transaction.commit()?;
         Ok((count, files))
+    }
+
+    /// Gives up a batch of rows that were put on hold before `before`: they have failed at `now`. Those rows.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn expire_held(&self, before: Micros, now: Micros) -> rusqlite::Result<Vec<Row>> {
+        let mut expire = self.connection.prepare_cached(&format!(
+            "UPDATE delivery SET state = 'failed', due = ?2 WHERE id IN (
+                 SELECT id FROM delivery INDEXED BY delivery_held
+                 WHERE state = 'hold' AND due < ?1 ORDER BY due LIMIT ?3)
+             RETURNING {COLUMNS}"
+        ))?;
+        expire
+            .query_map(params![before, now, HELD_BATCH], read_row)?
+            .collect()
     }
 }
 
@@ -92,18 +111,26 @@ fn settle_one(
                 )?
                 .execute(params![id, at, error])?;
         }
-        Settlement::Hold { id, error } => {
+        Settlement::Hold { id, at, error } => {
             transaction
                 .prepare_cached(
-                    "UPDATE delivery SET state = 'hold', attempts = attempts - 1, error = ?2
+                    "UPDATE delivery SET state = 'hold', due = ?2, attempts = attempts - 1, error = ?3
                      WHERE id = ?1 AND state = 'active'",
                 )?
-                .execute(params![id, error])?;
+                .execute(params![id, at, error])?;
         }
         Settlement::Release(id) => {
             transaction
                 .prepare_cached(
                     "UPDATE delivery SET state = 'deferred', attempts = attempts - 1
+                     WHERE id = ?1 AND state = 'active'",
+                )?
+                .execute([id])?;
+        }
+        Settlement::GiveBack(id) => {
+            transaction
+                .prepare_cached(
+                    "UPDATE delivery SET state = 'deferred', attempts = attempts - 1, begun = begun - 1
                      WHERE id = ?1 AND state = 'active'",
                 )?
                 .execute([id])?;

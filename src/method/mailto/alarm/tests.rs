@@ -39,6 +39,21 @@ fn to(composed: Composed) -> Vec<String> {
 }
 
 #[test]
+fn an_alarm_has_a_hundred_recipients_at_most() {
+    let desk = desk(|config| config.alarm.recipients = Recipients::Any);
+    let uri = |n: usize| format!("mailto:r{n}@Example.org");
+    let uris: Vec<String> = (0..5000).flat_map(|n| [uri(n), uri(n).replace("Example", "EXAMPLE")]).collect();
+    let event = serde_json::json!({
+        "event": "CalendarAlarm", "action": "email", "userId": "alice", "alarmTime": "20261122T180000Z",
+        "alarmRecipients": uris,
+    });
+    let mails = mails(compose(&desk.office, &of("EVENT", "", &event.to_string())));
+    assert_eq!(mails.len(), RECIPIENTS);
+    let to = |n: usize| field(&mails[n], "To");
+    assert_eq!((to(0), to(1)), ("r0@Example.org".into(), "r1@Example.org".into()));
+}
+
+#[test]
 fn each_recipient_gets_one_mail() {
     let desk = desk(|_| {});
     let delivery = recorded(OLD, "EVENT", "mail-110ea").remove(0);

@@ -59,11 +59,7 @@ pub fn object(text: &str) -> Object {
             (_, Component::Zone, 2) => zones.take(&line),
             (_, Component::Zone, 3) => zones.take_observance(&line),
             ("COMMENT", Component::Ours, 2) => object.comment = unescape(&line.value).into_owned(),
-            (_, Component::Ours, 2) => {
-                if !times.take(&line) {
-                    take(&mut object.event, &line);
-                }
-            }
+            (_, Component::Ours, 2) if !times.take(&line) => take(&mut object.event, &line),
             _ => {}
         }
     }

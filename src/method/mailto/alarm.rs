@@ -14,7 +14,7 @@ use super::when::{appointment, mailbox, parts_or_null};
 use crate::config::toml::Recipients;
 use crate::event::{Event, Param};
 use crate::mail::address::Address;
-use crate::mail::calendar::{self, Moment, Person, status, unescape, write, zone};
+use crate::mail::calendar::{self, Moment, Person, parameter_text, status, unescape, unquoted, write, zone};
 use crate::mail::mime::Part;
 use crate::system::syslog::printable;
 use jiff::Timestamp;
@@ -263,9 +263,10 @@ fn attendees(event: &Event<'_>) -> Vec<Person> {
         .map(|(n, uri)| Person {
             name: names
                 .get(n)
-                .map(|name| name.to_string())
+                .map(|name| parameter_text(name))
                 .unwrap_or_default(),
-            uri: uri.into_owned(),
+            uri: unquoted(&uri).to_owned(),
+            email: String::new(),
             status: status(states.get(n).map_or("", |status| status)),
         })
         .collect()
@@ -274,7 +275,8 @@ fn attendees(event: &Event<'_>) -> Vec<Person> {
 /// The event has the organizer's address alone; the name may be among the attendees.
 fn organizer(event: &Event<'_>, attendees: &[Person]) -> Option<Person> {
     let organizer = Person {
-        uri: Some(text(event, Param::Organizer)).filter(|uri| !uri.is_empty())?,
+        uri: Some(unquoted(&text(event, Param::Organizer)).to_owned())
+            .filter(|uri| !uri.is_empty())?,
         ..Person::default()
     };
     let same = |other: &&Person| other.address().eq_ignore_ascii_case(organizer.address());

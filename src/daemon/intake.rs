@@ -11,7 +11,7 @@ use crate::method::{Delivery, Kind, METHODS, Outcome};
 use crate::spool::{self, NewRow, Spool, files};
 use crate::system::cancel::Cancel;
 use crate::system::folders::Folders;
-use crate::system::socket::{Arrival, Sent};
+use crate::system::socket::Arrival;
 use crate::system::syslog::printable;
 use crate::wire::{Notification, datagram};
 use log::{debug, warn};
@@ -254,7 +254,7 @@ impl Intake {
         let received = spool::now();
         let id = self.spool.new_id(received);
         let file = if kind.wants_message {
-            self.keep_message(id, notification, arrival.sent)
+            self.keep_message(id, notification, arrival)
         } else {
             None
         };
@@ -271,14 +271,21 @@ impl Intake {
     }
 
     /// Keeps the staged message, if it is certain which one that is; the name of ours.
-    fn keep_message(&mut self, id: i64, notification: &Notification, sent: Sent) -> Option<String> {
+    fn keep_message(
+        &mut self,
+        id: i64,
+        notification: &Notification,
+        arrival: Arrival,
+    ) -> Option<String> {
         let fname = notification
             .fname
             .as_deref()
             .filter(|fname| !fname.is_empty())?;
         let name = spool::id_text(id);
         let folder = self.spool.folder();
-        let found = self.staged.find(Path::new(OsStr::from_bytes(fname)), sent);
+        let found = self
+            .staged
+            .find(Path::new(OsStr::from_bytes(fname)), arrival);
         let kept = found.and_then(|file| Ok(files::keep(folder, file, &name)?));
         let counts = &self.monitor.metrics.staged;
         match &kept {
@@ -306,8 +313,7 @@ impl Intake {
                     b"uncertain",
                     1,
                     format_args!(
-                        "{name}: the staged message {message} is not kept: by now it may be another user's \
-                         (with a dlist socket that cannot be){trouble}"
+                        "{name}: the staged message {message} is not kept: by now it may be another one (not so with dlist){trouble}"
                     ),
                 );
             }

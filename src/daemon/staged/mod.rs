@@ -20,7 +20,7 @@ mod messages;
 
 use crate::spool::files;
 use crate::system::folders::{Change, Folders};
-use crate::system::socket::Sent;
+use crate::system::socket::{Arrival, Sender, Sent};
 use messages::Messages;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -112,10 +112,13 @@ impl Staged {
         self.messages.forget();
     }
 
-    /// The message at `path`, which something names that was sent then and has been read by now.
-    pub(super) fn find(&mut self, path: &Path, sent: Sent) -> Result<File, Missing> {
+    /// The message at `path`, which a notification names that has come so and has been read by now.
+    pub(super) fn find(&mut self, path: &Path, arrival: Arrival) -> Result<File, Missing> {
         let (folder, name) = staging(path).ok_or(Missing::NotStaged)?;
-        let sent = match sent {
+        if !arrival.sender.is_some_and(is_cyrus) {
+            return Err(Missing::Refused(io::Error::other("named by another user")));
+        }
+        let sent = match arrival.sent {
             Sent::Waits => return Ok(files::open(path)?),
             Sent::At(time) => Some(time),
             Sent::Unknown => None,
@@ -136,6 +139,11 @@ impl Staged {
         let watch = |folders: &mut Folders| folders.watch(folder).err();
         Err(Missing::Uncertain(self.folders.as_mut().and_then(watch)))
     }
+}
+
+/// Whether the sender may know the messages of all users: lmtpd's user is ours.
+fn is_cyrus(sender: Sender) -> bool {
+    sender.uid == 0 || sender.uid == rustix::process::geteuid().as_raw()
 }
 
 /// The folder and the name of a staged message; `None` when the path is none of one.

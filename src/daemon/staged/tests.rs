@@ -8,6 +8,11 @@ use std::time::Duration;
 const OLD: &str = "4711-1795370292-0";
 const NEW: &str = "4711-12";
 
+fn from(uid: Option<u32>, sent: Sent) -> Arrival {
+    let sender = uid.map(|uid| Sender { uid, pid: 1 });
+    Arrival { sender, sent }
+}
+
 struct Stage {
     _dir: tempfile::TempDir,
     folder: PathBuf,
@@ -50,7 +55,9 @@ impl Stage {
     }
 
     fn find_sent(&mut self, name: &str, sent: Sent) -> Result<String, Missing> {
-        let mut file = self.staged.find(&self.folder.join(name), sent)?;
+        let mut file = self
+            .staged
+            .find(&self.folder.join(name), from(Some(0), sent))?;
         file.rewind().unwrap(); // the offset is that of all who have it
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
@@ -143,7 +150,7 @@ fn only_files_in_a_staging_folder_are_opened() {
         Path::new(""),
     ] {
         for sent in [Sent::Waits, Sent::Unknown] {
-            let found = stage.staged.find(path, sent);
+            let found = stage.staged.find(path, from(Some(0), sent));
             assert!(matches!(found, Err(Missing::NotStaged)), "{path:?}");
         }
     }
@@ -163,5 +170,22 @@ fn names_of_both_forms_are_known() {
         ("", false),
     ] {
         assert_eq!(is_used_once(OsStr::new(name)), once, "{name}");
+    }
+}
+
+#[test]
+fn only_cyrus_and_root_name_messages() {
+    let mut stage = Stage::new();
+    stage.stage(NEW, "text");
+    let path = stage.folder.join(NEW);
+    for sent in [Sent::Waits, Sent::Unknown] {
+        let own = rustix::process::geteuid().as_raw();
+        for uid in [0, own] {
+            stage.staged.find(&path, from(Some(uid), sent)).unwrap();
+        }
+        for uid in [Some(own + 1), None] {
+            let found = stage.staged.find(&path, from(uid, sent));
+            assert!(matches!(found, Err(Missing::Refused(_))), "{uid:?}");
+        }
     }
 }

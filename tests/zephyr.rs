@@ -199,6 +199,8 @@ fn deliver(notification: Notification, cancel: &Cancel) -> Outcome {
     let delivery = Delivery {
         id: 1,
         attempt: 1,
+        begun: 1,
+        asked: 0,
         received: SystemTime::now(),
         notification,
         message_file: PathBuf::new(),

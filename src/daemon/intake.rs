@@ -201,6 +201,8 @@ impl Intake {
         let delivery = Delivery {
             id: 0,
             attempt: 1,
+            begun: 1,
+            asked: 0,
             received: SystemTime::now(),
             notification,
             message_file: PathBuf::new(),
@@ -209,7 +211,7 @@ impl Intake {
             .get(place)
             .deliver(&delivery, kind.timeout, &self.never)
         {
-            Outcome::Delivered(why) => {
+            Outcome::Delivered(why) | Outcome::Discarded(why) => {
                 self.monitor
                     .ended_at_once(place, true, &delivery.notification, &why);
             }
@@ -251,7 +253,7 @@ impl Intake {
 
     /// Its id.
     fn owe(&mut self, kind: &'static Kind, notification: &Notification, arrival: Arrival) -> i64 {
-        let received = spool::now();
+        let received = self.spool.now();
         let id = self.spool.new_id(received);
         let file = if kind.wants_message {
             self.keep_message(id, notification, arrival)

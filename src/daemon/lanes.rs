@@ -192,6 +192,8 @@ impl Worker {
                 let delivery = Delivery {
                     id: row.kept.id,
                     attempt: row.attempts,
+                    begun: row.begun.max(row.attempts),
+                    asked: row.asked,
                     received: UNIX_EPOCH + Duration::from_micros(row.kept.received.unsigned_abs()),
                     notification,
                     message_file: self.message_file(row),
@@ -248,7 +250,9 @@ mod tests {
             attempts: 1,
             begun: 1,
             crashes: 0,
+            asked: 0,
             delay: 0,
+            waited: 0,
             error: None,
         }
     }

@@ -13,7 +13,7 @@ use super::watchers::{Line, Watchers};
 use crate::method::{Late, METHODS};
 use crate::spool::depth::{self, Depths};
 use crate::spool::queue::Queue;
-use crate::spool::{self, Kept, Micros, NewRow, Spool};
+use crate::spool::{self, Kept, Micros, NewRow, Row, Spool};
 use crate::system::socket::{Arrival, Sent};
 use crate::system::syslog::Syslog;
 use crate::system::thread;
@@ -44,6 +44,8 @@ pub struct Monitor {
     scrape: Mutex<Scrape>,
     counted: Mutex<Option<Counted>>,
     configuration: Mutex<Option<String>>,
+    /// Whether the file of counts has its last form.
+    stats_finished: Mutex<bool>,
     born: Instant,
     started: Micros,
     /// When the commit under way began and when deliveries were dropped last: microseconds after `born`, 0 for never.
@@ -98,6 +100,7 @@ impl Monitor {
             scrape: Mutex::new(scrape),
             counted: Mutex::new(None),
             configuration: Mutex::new(None),
+            stats_finished: Mutex::new(false),
             born: Instant::now(),
             started,
             committing: AtomicU64::new(0),
@@ -230,6 +233,7 @@ impl Monitor {
         of.attempt.observe(ended.took.as_secs_f64());
         let (status, count) = match verdict {
             Verdict::Done => ("delivered", &of.delivered),
+            Verdict::Discarded => ("discarded", &of.discarded),
             Verdict::Again(_) => ("deferred", &of.deferred),
             Verdict::GiveUp => ("failed", &of.failed),
             Verdict::Expired => ("expired", &of.expired),
@@ -251,6 +255,25 @@ impl Monitor {
         }
     }
 
+    /// A delivery was given up that had been on hold for too long.
+    pub(super) fn expired_on_hold(&self, row: &Row, why: &str, now: Micros) {
+        let kept = &row.kept;
+        if let Some(place) = METHODS.iter().position(|kind| kind.name == kept.method) {
+            self.metrics.of(place).expired.inc();
+        }
+        if self.watchers.are_there() {
+            let delay = (now - kept.received).max(0) as f64 / 1e6;
+            let notification = datagram::decode(&kept.notification).unwrap_or_default();
+            let line = Line::new("expired")
+                .id(Some(kept.id))
+                .method(&kept.method)
+                .notification(&notification)
+                .attempts(row.attempts, delay)
+                .why(why);
+            self.watchers.tell(line);
+        }
+    }
+
     /// A commit begins.
     pub(super) fn commit_begins(&self) {
         self.committing
@@ -261,7 +284,7 @@ impl Monitor {
     pub(super) fn committed(&self, rows: &[NewRow], kept: Kept) {
         self.committing.store(0, Ordering::Relaxed);
         let Some(first) = rows.first() else { return };
-        let waited = (spool::now() - first.received).max(0).unsigned_abs();
+        let waited = (self.spool.now() - first.received).max(0).unsigned_abs();
         self.metrics.uncommitted.note(Duration::from_micros(waited));
         let count = rows.len() as u64;
         match kept {
@@ -308,6 +331,11 @@ impl Monitor {
             refused: m.refused.get(),
             unknown_method: m.unknown_method.get(),
         }
+    }
+
+    /// To be locked by who writes the file of counts: whether it has its last form.
+    pub(super) fn stats_finished(&self) -> MutexGuard<'_, bool> {
+        lock(&self.stats_finished)
     }
 
     /// Deliveries that were dropped for want of room.

@@ -14,6 +14,8 @@ pub struct Rules {
     pub lanes: Vec<LaneRules>,
     /// How long failed deliveries are kept for the operator.
     pub keep_failed: Duration,
+    /// How long deliveries stay on hold.
+    pub keep_held: Duration,
     /// Whether a delivery that went well has a line in the log.
     pub say_delivered: bool,
 }
@@ -36,6 +38,7 @@ impl Rules {
         Rules {
             lanes: METHODS.iter().map(|kind| lane(config, kind)).collect(),
             keep_failed: config.retry.keep_failed.0,
+            keep_held: config.retry.keep_held.0,
             say_delivered: config.log.delivered.0,
         }
     }

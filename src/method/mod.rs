@@ -23,6 +23,10 @@ pub struct Delivery {
     /// Which attempt this is, from 1. One that the daemon ended itself, or the operator, does not count; one in which the
     /// daemon died does.
     pub attempt: u32,
+    /// How many attempts have begun, with this one, in all: also those that the daemon ended itself. Never set back.
+    pub begun: u32,
+    /// How many had begun when the operator last asked for the delivery, after it had failed or was on hold; 0 for never.
+    pub asked: u32,
     /// When it was received.
     pub received: SystemTime,
     /// What Cyrus sent.
@@ -37,6 +41,8 @@ pub struct Delivery {
 pub enum Outcome {
     /// Done; the text says what took it ("exit 0").
     Delivered(String),
+    /// Nothing is to be delivered: by the method's own rules nobody gets anything.
+    Discarded(String),
     /// Not now; worth another attempt.
     Temporary(String),
     /// Never; another attempt cannot help.
@@ -51,6 +57,7 @@ impl Outcome {
     /// Why it ended so.
     pub fn why(&self) -> &str {
         let (Outcome::Delivered(why)
+        | Outcome::Discarded(why)
         | Outcome::Temporary(why)
         | Outcome::Permanent(why)
         | Outcome::Hold(why)

@@ -14,6 +14,10 @@ use std::path::{Path, PathBuf};
 pub const STATES: [&str; 5] = ["incoming", "active", "deferred", "hold", "failed"];
 /// Most rows that one transaction changes, so that the daemon never waits long.
 const BATCH: usize = 256;
+/// Most rows that are read at once.
+const PAGE_ROWS: usize = 256;
+/// When so many bytes of notifications were read, no further row is read with them.
+const PAGE_BYTES: usize = 1 << 20;
 
 /// Which rows. An empty part chooses all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,8 +107,9 @@ impl Queue {
         &self.folder
     }
 
-    /// Calls `each` with the rows that `select` chooses and their states, oldest first.
-    /// Rows are read one by one: a million of them take no memory.
+    /// Calls `each` with the rows that `select` chooses and their states, oldest first. A million of them take no memory,
+    /// and nothing is being read while `each` runs: an open statement would keep the write-ahead log from being emptied, for
+    /// as long as somebody looks at what is printed.
     ///
     /// # Errors
     /// When the file cannot be read, or `each` fails.
@@ -113,17 +118,39 @@ impl Queue {
         select: &Select,
         mut each: impl FnMut(Row, &str) -> io::Result<()>,
     ) -> io::Result<()> {
-        let (condition, values) = select.to_sql();
-        let sql = format!("SELECT {COLUMNS}, state FROM delivery WHERE {condition} ORDER BY id");
-        let mut statement = self.connection.prepare(&sql).map_err(io::Error::other)?;
-        let mut rows = statement
-            .query(params_from_iter(values))
-            .map_err(io::Error::other)?;
-        while let Some(row) = rows.next().map_err(io::Error::other)? {
-            let state: String = row.get("state").map_err(io::Error::other)?;
-            each(db::read_row(row).map_err(io::Error::other)?, &state)?;
+        let mut after = i64::MIN;
+        loop {
+            let page = self.page(select, after).map_err(io::Error::other)?;
+            let Some((last, _)) = page.last() else {
+                return Ok(());
+            };
+            after = last.kept.id;
+            for (row, state) in page {
+                each(row, &state)?;
+            }
         }
-        Ok(())
+    }
+
+    /// The first rows that `select` chooses with ids above `after`, as many as [`PAGE_ROWS`] and [`PAGE_BYTES`] allow.
+    fn page(&self, select: &Select, after: i64) -> rusqlite::Result<Vec<(Row, String)>> {
+        let (condition, mut values) = select.to_sql();
+        values.push(after.into());
+        let sql = format!(
+            "SELECT {COLUMNS}, state FROM delivery WHERE {condition} AND id > ? ORDER BY id LIMIT {PAGE_ROWS}"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut page = Vec::new();
+        let mut bytes = 0;
+        while bytes < PAGE_BYTES
+            && let Some(row) = rows.next()?
+        {
+            let state = row.get("state")?;
+            let row = db::read_row(row)?;
+            bytes += row.kept.notification.len();
+            page.push((row, state));
+        }
+        Ok(page)
     }
 
     /// When the newest row was received; `None` when there is no row.
@@ -161,18 +188,21 @@ impl Queue {
                 Change::Delete => db::delete_row(&transaction, id, &mut names)?,
                 Change::Retry => transaction
                     .prepare_cached(
-                        "UPDATE delivery SET state = 'deferred', due = ?2
+                        "UPDATE delivery SET asked = iif(state = 'failed', begun, asked), state = 'deferred', due = ?2, delay = 0
                          WHERE id = ?1 AND state IN ('incoming', 'deferred', 'failed')",
                     )?
                     .execute(params![id, now])?,
                 Change::Hold => transaction
                     .prepare_cached(
-                        "UPDATE delivery SET state = 'hold'
+                        "UPDATE delivery SET state = 'hold', due = ?2
                          WHERE id = ?1 AND state IN ('incoming', 'active', 'deferred')",
                     )?
-                    .execute([id])?,
+                    .execute(params![id, now])?,
                 Change::Release => transaction
-                    .prepare_cached("UPDATE delivery SET state = 'deferred', due = ?2 WHERE id = ?1 AND state = 'hold'")?
+                    .prepare_cached(
+                        "UPDATE delivery SET asked = begun, state = 'deferred', due = ?2, delay = 0
+                         WHERE id = ?1 AND state = 'hold'",
+                    )?
                     .execute(params![id, now])?,
             };
         }
@@ -319,6 +349,39 @@ mod tests {
         assert_eq!(queue.counts().unwrap().len(), 2);
     }
 
+    /// `notifyctl queue | less` may stand for hours.
+    #[test]
+    fn who_looks_at_the_rows_keeps_nothing_from_being_emptied() {
+        let (_dir, spool, queue) = spool();
+        spool.commit(&(1..=600).map(|id| row(id, "a")).collect::<Vec<_>>());
+        let mut seen = Vec::new();
+        let each = |row: Row, _: &str| {
+            seen.push(row.kept.id);
+            spool.commit(&[spool.example()]);
+            let log = spool.disk.first().checkpoint().unwrap();
+            assert_eq!(log.left(), 0, "all of the log can be moved");
+            Ok(())
+        };
+        let select = Select {
+            before: Some(601),
+            ..Select::default()
+        };
+        queue.each(&select, each).unwrap();
+        assert!(seen.into_iter().eq(1..=600));
+    }
+
+    #[test]
+    fn rows_are_read_a_few_at_a_time() {
+        let (_dir, spool, queue) = spool();
+        let large = |id| NewRow {
+            notification: vec![b'x'; PAGE_BYTES / 2],
+            ..row(id, "a")
+        };
+        spool.commit(&(1..=5).map(large).collect::<Vec<_>>());
+        assert_eq!(queue.page(&Select::default(), 0).unwrap().len(), 2);
+        assert_eq!(chosen(&queue, &Select::default()).len(), 5);
+    }
+
     #[test]
     fn what_is_on_hold_stays_and_what_is_released_goes() {
         let (_dir, spool, queue) = spool();
@@ -339,6 +402,8 @@ mod tests {
             .settle(&mut vec![Settlement::Defer {
                 id: 1,
                 due: now(),
+                delay: 0,
+                waited: 0,
                 error: "x".into(),
             }])
             .unwrap();
@@ -364,7 +429,8 @@ mod tests {
             }])
             .unwrap();
         assert_eq!(queue.change(&[1], Change::Retry, now()).unwrap(), 1);
-        assert_eq!(spool.claim("a", now(), 1).unwrap()[0].attempts, 2);
+        let again = &spool.claim("a", now(), 1).unwrap()[0];
+        assert_eq!((again.attempts, again.begun, again.asked), (2, 2, 1));
         assert_eq!(queue.change(&[1], Change::Delete, now()).unwrap(), 1);
         assert!(!files::path(queue.folder(), "f").exists());
     }

@@ -96,6 +96,8 @@ tables! {
             "The age at which a delivery that still fails is given up.";
         keep_failed: Age = r#""7d""#,
             "How long a delivery that was given up stays in the spool.";
+        keep_held: Age = r#""7d""#,
+            "How long a delivery stays on hold before it is given up.";
     }
     /// `[method.NAME]`: the limits of one method.
     ["method.NAME"] Method {

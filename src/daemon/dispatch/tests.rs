@@ -41,7 +41,8 @@ fn dispatch(spool: &Arc<Spool>, method: Arc<dyn Method>) -> Dispatch {
         events,
         wants: Wants::none(),
         cancel,
-        keep_failed: Duration::MAX,
+        keep_failed: Duration::from_secs(3600),
+        keep_held: Duration::from_secs(3600),
         say_delivered: true,
         unsettled: Vec::new(),
         deferrals: Throttle::default(),
@@ -49,6 +50,8 @@ fn dispatch(spool: &Arc<Spool>, method: Arc<dyn Method>) -> Dispatch {
         stop: None,
         beat: Beat::default(),
         purge_at: Instant::now(),
+        changes_at: Instant::now(),
+        retiming: None,
     }
 }
 
@@ -65,8 +68,42 @@ fn what_was_claimed_and_not_attempted_is_due_again_and_not_counted() {
     }
     assert!(dispatch.settle());
     let again = spool.claim("null", 9, 9).unwrap();
-    let attempts: Vec<_> = again.iter().map(|r| (r.kept.id, r.attempts)).collect();
-    assert_eq!(attempts, [(1, 1), (2, 1)]);
+    let attempts = again.iter().map(|r| (r.kept.id, r.attempts, r.begun));
+    assert!(attempts.eq([(1, 1, 1), (2, 1, 1)]));
+}
+
+/// What a limit or the operator has put on hold does not stay for ever, and how long is counted from then on.
+#[test]
+fn what_is_on_hold_for_too_long_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
+    let ids: Vec<i64> = (1..=40).collect();
+    spool.commit(&ids.iter().map(|&id| row(id)).collect::<Vec<_>>());
+    spool.claim("null", spool::now(), 99).unwrap();
+    let hold = |id: i64, at| Settlement::Hold {
+        id,
+        at,
+        error: "over the limit".into(),
+    };
+    let long_ago = spool::now() - 2 * 3600 * 1_000_000;
+    let holds = ids.iter().map(|&id| match id {
+        40 => hold(id, spool::now()),
+        _ => hold(id, long_ago),
+    });
+    spool.settle(&mut holds.collect()).unwrap();
+    let mut dispatch = dispatch(&spool, Arc::new(Never));
+    dispatch.purge();
+    let depths = spool::queue::Queue::open(spool.folder())
+        .unwrap()
+        .unwrap()
+        .depths()
+        .unwrap();
+    let counts: Vec<(&str, u64)> = depths["null"]
+        .states
+        .iter()
+        .map(|(state, rows)| (state.as_str(), *rows))
+        .collect();
+    assert_eq!(counts, [("failed", 39), ("hold", 1)]);
 }
 
 /// Does not end, whatever it is told, until its channel is closed.

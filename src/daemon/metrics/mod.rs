@@ -120,6 +120,8 @@ pub struct OfMethod {
     pub attempts: Counter,
     /// Attempts that delivered.
     pub delivered: Counter,
+    /// Attempts that found that nobody gets anything.
+    pub discarded: Counter,
     /// Attempts that will be followed by another one.
     pub deferred: Counter,
     /// Deliveries given up at once.
@@ -209,7 +211,7 @@ impl OfMethod {
         );
         registry.register(
             "notifyd_outcomes",
-            "How attempts ended: delivered, deferred, failed (for good), expired, held",
+            "How attempts ended: delivered, discarded (nobody gets anything), deferred, failed (for good), expired, held",
             outcomes.clone(),
         );
         registry.register(
@@ -234,6 +236,7 @@ impl OfMethod {
                 routed: routed.get_or_create_owned(&labels),
                 attempts: attempts.get_or_create_owned(&labels),
                 delivered: outcome("delivered"),
+                discarded: outcome("discarded"),
                 deferred: outcome("deferred"),
                 failed: outcome("failed"),
                 expired: outcome("expired"),

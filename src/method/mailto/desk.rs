@@ -46,6 +46,8 @@ pub(super) fn delivery(notification: Notification, seconds: f64) -> Delivery {
     Delivery {
         id: (seconds * 1e6) as i64,
         attempt: 1,
+        begun: 1,
+        asked: 0,
         received: UNIX_EPOCH + Duration::from_secs_f64(seconds),
         notification,
         message_file: PathBuf::new(),

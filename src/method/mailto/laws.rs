@@ -57,6 +57,8 @@ pub(super) fn delivery(notification: Notification, dir: &Path, staged: Option<&[
     Delivery {
         id: 1_764_000_000_000_000,
         attempt: 1,
+        begun: 1,
+        asked: 0,
         received: UNIX_EPOCH + Duration::from_secs(1_764_000_000),
         notification,
         message_file,

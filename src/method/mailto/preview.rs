@@ -75,6 +75,8 @@ pub fn preview(
     let delivery = Delivery {
         id: spool::now(),
         attempt: 1,
+        begun: 1,
+        asked: 0,
         received: SystemTime::now(),
         notification: notification.clone(),
         message_file: PathBuf::new(),

@@ -117,6 +117,8 @@ fn no_user_is_nothing_to_do() {
     let delivery = Delivery {
         id: 1,
         attempt: 1,
+        begun: 1,
+        asked: 0,
         received: SystemTime::now(),
         notification: notification(b"EVENT", b"", b"", b"", b"{}"),
         message_file: std::path::PathBuf::new(),
@@ -125,7 +127,7 @@ fn no_user_is_nothing_to_do() {
         Zephyr { realm: Vec::new() }.deliver(&delivery, KIND.timeout, &Cancel::new().unwrap());
     assert_eq!(
         outcome,
-        Outcome::Delivered("nobody to tell: the notification names no user".into())
+        Outcome::Discarded("no recipient: the notification names no user".into())
     );
 }
 

@@ -4,13 +4,14 @@ use super::Db;
 use crate::spool::depth::Depths;
 use rusqlite::Connection;
 
-/// New rows, and those that are delivered at once, never enter it. Made by each opening that finds it missing.
+/// New rows, and those that are delivered at once, never enter these. Made by each opening that finds it missing.
 ///
 /// Not `state IN (…)` with three words: SQLite would make a table of them, and do so for each row that is inserted, which
 /// took longer than all the rest. An earlier form had that.
-pub(super) const INDEX: &str = "DROP INDEX IF EXISTS delivery_aside;
+pub(super) const INDEXES: &str = "DROP INDEX IF EXISTS delivery_aside;
     CREATE INDEX IF NOT EXISTS delivery_tried ON delivery (state, method)
-    WHERE state NOT IN ('incoming', 'active')";
+    WHERE state NOT IN ('incoming', 'active');
+    CREATE INDEX IF NOT EXISTS delivery_held ON delivery (due) WHERE state = 'hold'";
 const ASIDE: &str = "SELECT method, state, count(*) FROM delivery INDEXED BY delivery_tried
      WHERE state NOT IN ('incoming', 'active') GROUP BY state, method";
 const ACTIVE: &str = "SELECT method, state, count(*) FROM delivery INDEXED BY delivery_active

@@ -2,6 +2,7 @@
 //! [`Settlement`] that says what became of it. Values only; the table itself is in [`super`].
 
 use crate::spool::Micros;
+use std::time::Duration;
 
 /// A delivery that is to be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +37,26 @@ pub struct Row {
     pub begun: u32,
     /// Attempts in which the process died, or which it had to abandon.
     pub crashes: u32,
+    /// How many attempts had begun when the operator last asked for it (`notifyctl retry` after it had failed, or
+    /// `release`); 0 when that never happened.
+    pub asked: u32,
     /// For how long it was deferred after the attempt before, in microseconds; 0 when it was not.
     pub delay: Micros,
+    /// How old it was when it was deferred, in microseconds; 0 when it was not. Only time in which it waited for an attempt
+    /// or was tried makes it older: see [`age`](Row::age).
+    pub waited: Micros,
     /// How the last attempt failed.
     pub error: Option<String>,
+}
+
+impl Row {
+    /// How old it is after an attempt that took `took`, in microseconds, of which only those count in which it waited for
+    /// an attempt or was tried. No clock is asked.
+    #[must_use]
+    pub fn age(&self, took: Duration) -> Micros {
+        let took = Micros::try_from(took.as_micros()).unwrap_or(Micros::MAX);
+        self.waited.saturating_add(self.delay).saturating_add(took)
+    }
 }
 
 /// How an attempt ended, for the spool.
@@ -53,6 +70,10 @@ pub enum Settlement {
         id: i64,
         /// When.
         due: Micros,
+        /// How long that is from now, in microseconds.
+        delay: Micros,
+        /// How old it is now, in microseconds: see [`Row::age`].
+        waited: Micros,
         /// Why.
         error: String,
     },
@@ -65,15 +86,19 @@ pub enum Settlement {
         /// Why.
         error: String,
     },
-    /// Put on hold, because of `error`; not counted.
+    /// Put on hold at `at`, because of `error`; not counted.
     Hold {
         /// Which.
         id: i64,
+        /// When; its lifetime on hold is counted from then on.
+        at: Micros,
         /// Why.
         error: String,
     },
-    /// The attempt was cut short by us: due at once, and not counted.
+    /// The attempt was cut short by us: due at once, and not counted. It has begun, and may have reached somebody.
     Release(i64),
+    /// It was claimed, and no attempt was begun: due at once, as if it had not been claimed.
+    GiveBack(i64),
 }
 
 impl Settlement {
@@ -82,6 +107,7 @@ impl Settlement {
         match self {
             Settlement::Done(id)
             | Settlement::Release(id)
+            | Settlement::GiveBack(id)
             | Settlement::Defer { id, .. }
             | Settlement::Hold { id, .. }
             | Settlement::Fail { id, .. } => *id,

@@ -3,9 +3,12 @@
 //! A kept message may be named by several rows, so a row that goes gives its name back only when no other
 //! needs it; the caller removes the file after the commit.
 
-use super::{BATCH, Db, Settlement, names_file};
+use super::{BATCH, COLUMNS, Db, Row, Settlement, names_file, read_row};
 use crate::spool::Micros;
 use rusqlite::{Transaction, params};
+
+/// Most rows that are given up at once; each is read with its notification.
+const HELD_BATCH: u32 = 16;
 
 impl Db {
     /// Writes down how attempts ended, in one transaction; the names of kept messages that no row needs any more.
@@ -48,6 +51,22 @@ impl Db {
         transaction.commit()?;
         Ok((count, files))
     }
+
+    /// Gives up a batch of rows that were put on hold before `before`: they have failed at `now`. Those rows.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn expire_held(&self, before: Micros, now: Micros) -> rusqlite::Result<Vec<Row>> {
+        let mut expire = self.connection.prepare_cached(&format!(
+            "UPDATE delivery SET state = 'failed', due = ?2 WHERE id IN (
+                 SELECT id FROM delivery INDEXED BY delivery_held
+                 WHERE state = 'hold' AND due < ?1 ORDER BY due LIMIT ?3)
+             RETURNING {COLUMNS}"
+        ))?;
+        expire
+            .query_map(params![before, now, HELD_BATCH], read_row)?
+            .collect()
+    }
 }
 
 /// Removes a row, if it is there: how many that was. The name of its kept message is added to `files`.
@@ -76,13 +95,19 @@ fn settle_one(
         Settlement::Done(id) => {
             delete_row(transaction, *id, files)?;
         }
-        Settlement::Defer { id, due, error } => {
+        Settlement::Defer {
+            id,
+            due,
+            delay,
+            waited,
+            error,
+        } => {
             transaction
                 .prepare_cached(
-                    "UPDATE delivery SET state = 'deferred', due = ?2, error = ?3
+                    "UPDATE delivery SET state = 'deferred', due = ?2, delay = ?3, waited = ?4, error = ?5
                      WHERE id = ?1 AND state = 'active'",
                 )?
-                .execute(params![id, due, error])?;
+                .execute(params![id, due, delay, waited, error])?;
         }
         Settlement::Fail { id, at, error } => {
             transaction
@@ -92,18 +117,26 @@ fn settle_one(
                 )?
                 .execute(params![id, at, error])?;
         }
-        Settlement::Hold { id, error } => {
+        Settlement::Hold { id, at, error } => {
             transaction
                 .prepare_cached(
-                    "UPDATE delivery SET state = 'hold', attempts = attempts - 1, error = ?2
+                    "UPDATE delivery SET state = 'hold', due = ?2, attempts = attempts - 1, error = ?3
                      WHERE id = ?1 AND state = 'active'",
                 )?
-                .execute(params![id, error])?;
+                .execute(params![id, at, error])?;
         }
         Settlement::Release(id) => {
             transaction
                 .prepare_cached(
                     "UPDATE delivery SET state = 'deferred', attempts = attempts - 1
+                     WHERE id = ?1 AND state = 'active'",
+                )?
+                .execute([id])?;
+        }
+        Settlement::GiveBack(id) => {
+            transaction
+                .prepare_cached(
+                    "UPDATE delivery SET state = 'deferred', attempts = attempts - 1, begun = begun - 1
                      WHERE id = ?1 AND state = 'active'",
                 )?
                 .execute([id])?;
@@ -122,9 +155,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(&dir.path().join("s")).unwrap();
         spool.commit(&(1001..=1600).map(NewRow::example).collect::<Vec<_>>());
-        assert_eq!(spool.pull_in("a", 1000, 5).unwrap(), 600);
-        assert_eq!(spool.next_due("a").unwrap(), Some(5));
-        let claimed = spool.claim("a", 5, 1000).unwrap();
+        let claimed = spool.claim("a", 1600, 1000).unwrap();
         assert_eq!(claimed.len(), 600);
         let fail = |id| Settlement::Fail {
             id,

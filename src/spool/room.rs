@@ -26,6 +26,17 @@ pub struct Limits {
     pub sync_each: bool,
 }
 
+/// The longest write-ahead log, in bytes; a small spool has a shorter one, a quarter of its bytes.
+const LONGEST_LOG: u64 = 256 << 20;
+const SHORTEST_LOG: u64 = 8 << 20;
+
+impl Limits {
+    /// From what length on, in bytes, a log that cannot be emptied keeps new rows from the disk.
+    pub(super) fn longest_log(&self) -> u64 {
+        (self.bytes / 4).clamp(SHORTEST_LOG, LONGEST_LOG)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {

@@ -5,7 +5,7 @@
 //! disk never holds up a sender, and a power cut costs at most that time. It checkpoints with a
 //! connection of its own, which holds up no writer.
 
-use super::db::Checkpoint;
+use super::db::{Checkpoint, Lack};
 use super::renew::{Identity, identity};
 use super::{Spool, db};
 use rusqlite::Connection;
@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Weak;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Longest time between a commit and its being on the platter, the disk's own time aside.
@@ -21,6 +22,8 @@ pub const EVERY: Duration = Duration::from_millis(200);
 const LITTLE: i64 = 256;
 /// How often it is tried to leave so little. Writers go on meanwhile, but each time is shorter than the one before.
 const ROUNDS: u32 = 8;
+/// On a disk where [`db::LONG`] is more than this part of it, the log is moved when it is as long as this part.
+const SMALL_PART: u64 = 64;
 
 /// Looks after the spool while it is alive: to be run on a thread of its own.
 pub fn keep_house(spool: &Weak<Spool>) {
@@ -40,6 +43,7 @@ pub fn keep_house(spool: &Weak<Spool>) {
         spool.replace_corrupt();
         spool.keep_place();
         housekeeper.log = spool.folder().join("spool.db-wal");
+        keep_room(&spool);
         let done = housekeeper.look_after(&spool);
         let done = done.and_then(|()| housekeeper.count(&spool));
         if let Err(error) = &done {
@@ -89,10 +93,13 @@ impl Housekeeper {
         let connection = self.connection(spool)?;
         // Asked of SQLite, as the file keeps its length when the log begins anew.
         let log = db::checkpoint(connection, Checkpoint::Noop).map_err(io::Error::other)?;
-        if log.left() > db::LONG {
+        // On a small disk sooner: what is in the log takes room that nobody else has.
+        let disk = spool.space.look().map_or(u64::MAX, |space| space.total);
+        let page = 4096;
+        if log.left() > db::LONG.min((disk / SMALL_PART / page) as i64) {
             empty_log(spool, connection)?;
         }
-        spool.disk.later().shrink().map_err(io::Error::other)
+        spool.disk.later().shrink(disk).map_err(io::Error::other)
     }
 
     /// Counts the rows when it is time to. Writers wait until what is counted is agreed, not until it is counted.
@@ -120,6 +127,25 @@ impl Housekeeper {
         self.connection
             .as_ref()
             .ok_or_else(|| io::Error::other("no connection"))
+    }
+}
+
+/// Keeps the reserve, and looks how long the log is. One that is too long, because somebody reads the file, is emptied as
+/// soon as nobody does.
+fn keep_room(spool: &Spool) {
+    let path = spool.folder().join("spool.db");
+    let mut length = db::log_length(&path);
+    if length > spool.room.limits().longest_log() {
+        if spool.disk.later().empty_log().unwrap_or(false) {
+            length = db::log_length(&path);
+        } else {
+            spool.complain(Lack::Log(length));
+        }
+    }
+    spool.log_length.store(length, Ordering::Relaxed);
+    if !spool.is_degraded() {
+        let growth = spool.disk.later().growth();
+        spool.space.keep_reserve(growth);
     }
 }
 

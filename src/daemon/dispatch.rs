@@ -352,9 +352,13 @@ impl Dispatch {
         );
         self.monitor.ended(lane, ended, &verdict, why, now);
         match verdict {
-            Verdict::Done => {
+            Verdict::Done | Verdict::Discarded => {
+                let status = match verdict {
+                    Verdict::Done => "delivered",
+                    _ => "discarded",
+                };
                 if self.say_delivered {
-                    info!("{}", line(row, "delivered", why, now));
+                    info!("{}", line(row, status, why, now));
                 }
                 Settlement::Done(id)
             }

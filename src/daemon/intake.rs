@@ -207,7 +207,7 @@ impl Intake {
             .get(place)
             .deliver(&delivery, kind.timeout, &self.never)
         {
-            Outcome::Delivered(why) => {
+            Outcome::Delivered(why) | Outcome::Discarded(why) => {
                 self.monitor
                     .ended_at_once(place, true, &delivery.notification, &why);
             }

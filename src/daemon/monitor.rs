@@ -44,6 +44,8 @@ pub struct Monitor {
     scrape: Mutex<Scrape>,
     counted: Mutex<Option<Counted>>,
     configuration: Mutex<Option<String>>,
+    /// Whether the file of counts has its last form.
+    stats_finished: Mutex<bool>,
     born: Instant,
     started: Micros,
     /// When the commit under way began and when deliveries were dropped last: microseconds after `born`, 0 for never.
@@ -98,6 +100,7 @@ impl Monitor {
             scrape: Mutex::new(scrape),
             counted: Mutex::new(None),
             configuration: Mutex::new(None),
+            stats_finished: Mutex::new(false),
             born: Instant::now(),
             started,
             committing: AtomicU64::new(0),
@@ -230,6 +233,7 @@ impl Monitor {
         of.attempt.observe(ended.took.as_secs_f64());
         let (status, count) = match verdict {
             Verdict::Done => ("delivered", &of.delivered),
+            Verdict::Discarded => ("discarded", &of.discarded),
             Verdict::Again(_) => ("deferred", &of.deferred),
             Verdict::GiveUp => ("failed", &of.failed),
             Verdict::Expired => ("expired", &of.expired),
@@ -327,6 +331,11 @@ impl Monitor {
             refused: m.refused.get(),
             unknown_method: m.unknown_method.get(),
         }
+    }
+
+    /// To be locked by who writes the file of counts: whether it has its last form.
+    pub(super) fn stats_finished(&self) -> MutexGuard<'_, bool> {
+        lock(&self.stats_finished)
     }
 
     /// Deliveries that were dropped for want of room.

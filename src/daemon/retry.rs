@@ -33,6 +33,8 @@ impl Default for Policy {
 pub enum Verdict {
     /// Nothing is owed any more.
     Done,
+    /// Nothing is owed any more, and nobody got anything.
+    Discarded,
     /// Try again at this time.
     Again(Micros),
     /// Give up: it can never succeed.
@@ -54,6 +56,7 @@ pub fn verdict(
 ) -> Verdict {
     match outcome {
         Outcome::Delivered(_) => return Verdict::Done,
+        Outcome::Discarded(_) => return Verdict::Discarded,
         Outcome::Permanent(_) => return Verdict::GiveUp,
         Outcome::Hold(_) => return Verdict::Hold,
         Outcome::Expired(_) => return Verdict::Expired,
@@ -110,6 +113,10 @@ mod tests {
     fn the_rest_is_final() {
         let decide = |outcome: &Outcome, now| verdict(&Policy::default(), outcome, 1, 1, 0, now);
         assert_eq!(decide(&Outcome::Delivered(String::new()), 0), Verdict::Done);
+        assert_eq!(
+            decide(&Outcome::Discarded(String::new()), 0),
+            Verdict::Discarded
+        );
         assert_eq!(
             decide(&Outcome::Permanent(String::new()), 0),
             Verdict::GiveUp

@@ -22,6 +22,9 @@ const MAX_LOCAL: usize = 64;
 const MAX_DOMAIN: usize = 255;
 /// The longest label of a domain (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
+/// The longest text that is looked at for an address, in octets: a local part in quotes, with an escape for each octet,
+/// and a domain in UTF-8, which has four octets for one of its ASCII form at most.
+const MAX_TEXT: usize = 2 * MAX_LOCAL + 4 * MAX_DOMAIN + 3;
 
 /// The address of one mailbox, without a name: an addr-spec, or a local part alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +41,11 @@ impl Address {
     /// # Errors
     /// Why it is none, in a few words that go on from "the address".
     pub fn parse(text: &[u8]) -> Result<Address, String> {
-        let text = std::str::from_utf8(text.trim_ascii()).map_err(|_| "is not UTF-8")?;
+        let text = text.trim_ascii();
+        if text.len() > MAX_TEXT {
+            return Err(format!("has more than {MAX_TEXT} bytes"));
+        }
+        let text = std::str::from_utf8(text).map_err(|_| "is not UTF-8")?;
         if text.is_empty() {
             return Err("is empty".into());
         }
@@ -72,6 +79,9 @@ impl Address {
     pub fn of_user(user: &[u8], domain: &str) -> Result<Address, String> {
         if let Ok(address) = Address::parse(user) {
             return Ok(address.in_domain(domain));
+        }
+        if user.len() > MAX_TEXT {
+            return Err(format!("has more than {MAX_TEXT} bytes"));
         }
         let user = std::str::from_utf8(user).map_err(|_| "is not UTF-8")?;
         refuse_hidden(user)?;
@@ -162,6 +172,13 @@ impl fmt::Display for Address {
             None => f.write_str(&self.written_local()),
         }
     }
+}
+
+/// The same for all ways to write `domain`: in lower case, with A-labels (RFC 5890). None for what is no domain name.
+pub fn domain_key(domain: &str) -> Option<String> {
+    to_ascii(domain)
+        .ok()
+        .map(|domain| domain.to_ascii_lowercase())
 }
 
 fn refuse_hidden(text: &str) -> Result<(), &'static str> {

@@ -44,6 +44,8 @@ pub struct Person {
     pub name: String,
     /// The URI, mostly `mailto:`.
     pub uri: String,
+    /// EMAIL (RFC 7986 section 6.2): where mail goes when the URI is none of mail; may be empty.
+    pub email: String,
     /// PARTSTAT in lower case.
     pub status: String,
 }
@@ -53,6 +55,33 @@ impl Person {
     pub fn address(&self) -> &str {
         without_mailto(&self.uri).unwrap_or(&self.uri)
     }
+}
+
+/// A URI without the quotation marks that some programs put around it.
+pub fn unquoted(uri: &str) -> &str {
+    let uri = uri.trim();
+    let inside = uri.strip_prefix('"').and_then(|uri| uri.strip_suffix('"'));
+    inside.map_or(uri, str::trim)
+}
+
+/// The value of a parameter such as CN, without its quotation marks and the escapes of RFC 6868.
+pub fn parameter_text(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    let mut chars = value.chars().filter(|&c| c != '"').peekable();
+    while let Some(c) = chars.next() {
+        let meant = match (c, chars.peek()) {
+            ('^', Some('n')) => '\n',
+            ('^', Some('\'')) => '"',
+            ('^', Some('^')) => '^',
+            _ => {
+                out.push(c);
+                continue;
+            }
+        };
+        chars.next();
+        out.push(meant);
+    }
+    out
 }
 
 /// What is behind `mailto:`, in any case; none when that is not there.

@@ -14,6 +14,8 @@ pub(super) const FOLD: usize = 76;
 pub const MAX_LINE: usize = 998;
 /// The longest word of a name that is not encoded, in octets.
 const MAX_WORD: usize = 60;
+/// The longest display name, in characters. Longer ones are cut.
+const MAX_PHRASE: usize = 250;
 
 /// One complete header field, folded, with its line ends (LF).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,11 +118,11 @@ pub(super) fn is_hidden(c: char) -> bool {
 }
 
 /// A display name as it stands before an address (RFC 5322 section 3.2.5): as it is, quoted, or in encoded
-/// words. Controls become blanks, and what [`is_hidden`] goes. `None` when nothing is left.
+/// words. Controls become blanks, what [`is_hidden`] goes, and so does what is behind [`MAX_PHRASE`]. `None` when nothing is left.
 pub fn phrase(name: &str) -> Option<String> {
     let seen = name.chars().filter(|&c| !is_hidden(c));
     let blank = |c: char| if c.is_control() { ' ' } else { c };
-    let name: String = seen.map(blank).collect();
+    let name: String = seen.take(MAX_PHRASE).map(blank).collect();
     let words: Vec<&str> = name.split(' ').filter(|word| !word.is_empty()).collect();
     let name = words.join(" ");
     if name.is_empty() {

@@ -170,12 +170,31 @@ fn mixed(first: Built, parts: &[Part], mark: &str) -> Built {
 
 /// Text that is encoded where it must be. Any line end is one.
 fn text(content_type: ContentType, text: &str) -> SinglePart {
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let text = with_crlf(text);
     let mut part = SinglePart::builder().header(content_type);
-    if text.contains(|c: char| c.is_ascii_control() && !matches!(c, '\t' | '\n')) {
+    if text.contains(|c: char| c.is_ascii_control() && !matches!(c, '\t' | '\r' | '\n')) {
         part = part.header(ContentTransferEncoding::QuotedPrintable);
     }
     part.body(text)
+}
+
+/// The text with CRLF for each line end, in one pass. lettre inserts each CR that is missing, and moves all that
+/// follows: for a text of many lines that takes the square of its size.
+fn with_crlf(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 16);
+    let mut rest = text;
+    while let Some(end) = rest.find(['\r', '\n']) {
+        out.push_str(&rest[..end]);
+        out.push_str("\r\n");
+        let width = if rest[end..].starts_with("\r\n") {
+            2
+        } else {
+            1
+        };
+        rest = &rest[end + width..];
+    }
+    out.push_str(rest);
+    out
 }
 
 /// A file arrives as it is, to the octet.

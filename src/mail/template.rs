@@ -14,6 +14,9 @@
 //! The HTML part never comes from a place that is less exact than that of the text: the two say the same, and a mail
 //! in German has no English part that mail programs would show instead of it.
 //!
+//! Values are cut before a template sees them, and what a template does with them is counted (minijinja's fuel, which
+//! includes each byte that a filter or operator reads or makes) and ends where it is too much.
+//!
 //! What can go wrong: a template that is no template, or fails with values that we did not think of, or runs for ever.
 //! The first is found when the templates are opened, because each is tried with `samples.json`; the others when a mail
 //! is made. The next file in the order above is used, and what is wrong is said, with file and line. A value that is
@@ -25,6 +28,8 @@ mod filters;
 mod language;
 #[cfg(test)]
 mod tests;
+
+pub use clean::subject;
 
 use language::Language;
 use serde_json::Value;
@@ -115,7 +120,7 @@ impl Templates {
 
     /// What a mail of `kind` says of `values` in `language`.
     pub fn render(&self, kind: &str, language: &str, values: &Value) -> Words {
-        let full = clean::without_nulls(values);
+        let full = clean::bounded(values);
         let flat = clean::flat(&full);
         let mut wrong = Vec::new();
         let mut part = |part: &str, values: &Value| {

@@ -9,6 +9,7 @@
 //! ```
 
 mod alarm;
+mod by_user;
 #[cfg(test)]
 mod desk;
 mod guard;
@@ -102,7 +103,7 @@ impl Method for Mailto {
                 let attempt = (delivery.id, delivery.attempt);
                 self.send_all(attempt, &mails, limit, cancel)
             }
-            Composed::Nothing(why) => Outcome::Delivered(why),
+            Composed::Nothing(why) => Outcome::Discarded(why),
             Composed::Wrong(why) => Outcome::Permanent(why),
         }
     }
@@ -243,7 +244,7 @@ fn compose(office: &Office, delivery: &Delivery) -> Composed {
         Some(Occasion::Imip) => imip::compose(office, delivery),
         Some(Occasion::NewMail) => newmail::compose(office, delivery),
         Some(Occasion::SignIn) => signin::compose(office, delivery),
-        None => Composed::Nothing("nobody to tell: no mail is sent for this event".into()),
+        None => Composed::Nothing("no mail is sent for this event".into()),
     };
     match composed {
         Composed::Mails(mails) => Composed::Mails(mails),

@@ -236,6 +236,31 @@ fn a_mistake_costs_its_key_and_no_other() {
 }
 
 #[test]
+fn a_user_or_domain_that_nobody_can_have_is_said() {
+    let keys = r#"[templates]
+languages = { "anna" = "de", "@Example.FR" = "fr", "a@b" = "de", "@" = "de", "" = "fr", "@a b" = "de", "a b" = "de", "@*.org" = "fr", "anna, ben" = "de", "a@" = "de", "@bücher.example" = "de" }
+"#;
+    let (config, problems) = read(keys);
+    let left: Vec<&String> = config.templates.languages.0.keys().collect();
+    assert_eq!(left, ["@Example.FR", "@bücher.example", "a@b", "anna"]);
+    assert_eq!(problems.len(), 7, "{problems:?}");
+    let said = |part: &str| problems.iter().any(|problem| problem.contains(part));
+    assert!(
+        said(r#""@": what stands behind @ is no domain"#),
+        "{problems:?}"
+    );
+    assert!(said(r#""": the name of a user is missing"#), "{problems:?}");
+    assert!(
+        said(r#""anna, ben": no user has such a name"#),
+        "{problems:?}"
+    );
+    assert!(
+        problems.iter().all(|problem| problem.contains("line 2")),
+        "{problems:?}"
+    );
+}
+
+#[test]
 fn times_and_sizes() {
     for (text, seconds) in [
         ("'1d'", 86_400),

@@ -87,6 +87,8 @@ pub struct OfMethod {
     pub attempts: Counter,
     /// Attempts that delivered.
     pub delivered: Counter,
+    /// Attempts that found that nobody gets anything.
+    pub discarded: Counter,
     /// Attempts that will be followed by another one.
     pub deferred: Counter,
     /// Deliveries given up at once.
@@ -175,7 +177,7 @@ impl OfMethod {
         );
         registry.register(
             "notifyd_outcomes",
-            "How attempts ended: delivered, deferred, failed (for good), expired, held",
+            "How attempts ended: delivered, discarded (nobody gets anything), deferred, failed (for good), expired, held",
             outcomes.clone(),
         );
         registry.register(
@@ -200,6 +202,7 @@ impl OfMethod {
                 routed: routed.get_or_create_owned(&labels),
                 attempts: attempts.get_or_create_owned(&labels),
                 delivered: outcome("delivered"),
+                discarded: outcome("discarded"),
                 deferred: outcome("deferred"),
                 failed: outcome("failed"),
                 expired: outcome("expired"),

@@ -2,7 +2,7 @@
 //!
 //! A tolerant reader of lines (RFC 5545 section 3.1): what is wrong in one line costs that line.
 
-use super::{Event, Moment, Person, status, unescape, zone};
+use super::{Event, Moment, Person, parameter_text, status, unescape, unquoted, zone};
 use jiff::Span;
 use jiff::tz::TimeZone;
 
@@ -121,7 +121,7 @@ impl Line {
         let name = parts.next()?.trim().to_ascii_uppercase();
         let parameter = |part: &str| {
             let (name, value) = part.split_once('=')?;
-            Some((name.trim().to_ascii_uppercase(), decoded(value)))
+            Some((name.trim().to_ascii_uppercase(), parameter_text(value)))
         };
         Some(Line {
             name,
@@ -138,7 +138,12 @@ impl Line {
     fn person(&self) -> Person {
         Person {
             name: self.parameter("CN").unwrap_or_default().trim().to_owned(),
-            uri: self.value.trim().to_owned(),
+            uri: unquoted(&self.value).to_owned(),
+            email: self
+                .parameter("EMAIL")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             status: status(self.parameter("PARTSTAT").unwrap_or_default()),
         }
     }
@@ -151,25 +156,4 @@ fn outside_quotes(text: &str, wanted: char) -> Option<usize> {
         quoted ^= c == '"';
         c == wanted && !quoted
     })
-}
-
-/// A parameter's value without its quotation marks and the escapes of RFC 6868.
-fn decoded(value: &str) -> String {
-    let value = value.replace('"', "");
-    let mut out = String::with_capacity(value.len());
-    let mut chars = value.chars().peekable();
-    while let Some(c) = chars.next() {
-        let meant = match (c, chars.peek()) {
-            ('^', Some('n')) => '\n',
-            ('^', Some('\'')) => '"',
-            ('^', Some('^')) => '^',
-            _ => {
-                out.push(c);
-                continue;
-            }
-        };
-        chars.next();
-        out.push(meant);
-    }
-    out
 }

@@ -49,13 +49,14 @@ fn visit() -> Event {
         organizer: Some(Person {
             name: "Alice \"A\"; B".into(),
             uri: "MAILTO:alice@cyr.test".into(),
-            status: String::new(),
+            ..Person::default()
         }),
         attendees: vec![
             Person {
                 name: "Müller, Jörg".into(),
                 uri: "mailto:bob@cyr.test".into(),
                 status: "accepted".into(),
+                ..Person::default()
             },
             Person {
                 uri: "urn:uuid:1\r\nATTENDEE:mailto:evil@x".into(),
@@ -278,8 +279,8 @@ proptest! {
             uid: text.clone(),
             summary: text.clone(),
             description: text.clone(),
-            organizer: Some(Person { name: name.clone(), uri: format!("mailto:{text}"), status: String::new() }),
-            attendees: vec![Person { name, uri: text.clone(), status: text.clone() }],
+            organizer: Some(Person { name: name.clone(), uri: format!("mailto:{text}"), ..Person::default() }),
+            attendees: vec![Person { name, uri: text.clone(), status: text.clone(), ..Person::default() }],
             ..Event::default()
         };
         let file = publish(&event, stamp());

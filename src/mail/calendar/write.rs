@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// The longest line, in octets, without its end (RFC 5545 section 3.1).
 const LINE: usize = 75;
-/// How much of a text is written. The whole of it is in the mail, and folding takes more than its share of time for
+/// How much of a text is written. More of it is in the mail, and folding takes more than its share of time for
 /// very long ones.
 const TEXT: usize = 32 * 1024;
 const PRODUCT: &str = "-//cyrus-notifyd//EN";

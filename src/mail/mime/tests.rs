@@ -47,6 +47,19 @@ fn text_alone_is_one_part() {
 }
 
 #[test]
+fn every_kind_of_line_end_becomes_one() {
+    for (text, wanted) in [
+        ("a\nb\r\nc\rd", "a\r\nb\r\nc\r\nd"),
+        ("\n\r\n\r", "\r\n\r\n\r\n"),
+        ("\r\r\n\n", "\r\n\r\n\r\n"),
+        ("", ""),
+        ("\u{fc}", "\u{fc}"),
+    ] {
+        assert_eq!(with_crlf(text), wanted, "{text:?}");
+    }
+}
+
+#[test]
 fn html_is_left_out_when_it_shall_be() {
     let words = words("t", Some("<p>t</p>"));
     assert!(!as_text(&begun().content(&words, false, &[])).contains("<p>"));

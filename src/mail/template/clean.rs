@@ -4,6 +4,18 @@ use serde_json::Value;
 
 /// The longest Subject, in characters.
 const SUBJECT: usize = 250;
+/// The longest text of a value, in bytes.
+pub(super) const TEXT: usize = 4 << 10;
+/// The same for texts that people write as long as they like: [`LONG`].
+pub(super) const LONG_TEXT: usize = 64 << 10;
+/// The names of these.
+const LONG: [&str; 3] = ["body", "comment", "description"];
+/// How many items a list has at most.
+pub(super) const ITEMS: usize = 1000;
+/// How many bytes of text all lists together have, about.
+pub(super) const LISTS: usize = 128 << 10;
+/// What stands where a text was cut.
+const ELLIPSIS: &str = "\u{2026}";
 /// Fields that we write ourselves, or that are not a template's business (RFC 5322 section 3.6, RFC 2045).
 const OURS: [&str; 20] = [
     "auto-submitted",
@@ -29,18 +41,65 @@ const OURS: [&str; 20] = [
 ];
 const OURS_BEGIN: [&str; 3] = ["content-", "resent-", "arc-"];
 
-/// The values without those that are null: what is not there is empty, and null would be the word "none".
-pub(super) fn without_nulls(values: &Value) -> Value {
-    match values {
-        Value::Array(all) => all.iter().map(without_nulls).collect(),
-        Value::Object(all) => {
-            let all = all.iter().filter(|(_, value)| !value.is_null());
-            Value::Object(
-                all.map(|(name, value)| (name.clone(), without_nulls(value)))
-                    .collect(),
-            )
+/// The values as templates may have them: without those that are null (what is not there is empty, and null would be the
+/// word "none"), and none longer than [`TEXT`], [`LONG_TEXT`], [`ITEMS`] and [`LISTS`] say. So what a template can do with
+/// them is bounded, whatever came.
+pub(super) fn bounded(values: &Value) -> Value {
+    Bounds { lists: LISTS }.value(values, TEXT, false)
+}
+
+/// Copies values within bounds.
+struct Bounds {
+    /// How many bytes lists may still have.
+    lists: usize,
+}
+
+impl Bounds {
+    fn value(&mut self, value: &Value, most: usize, in_list: bool) -> Value {
+        match value {
+            Value::String(text) => {
+                let text = shortened(text, most);
+                if in_list {
+                    self.lists = self.lists.saturating_sub(text.len());
+                }
+                Value::String(text)
+            }
+            Value::Array(all) => {
+                let mut items = Vec::new();
+                for item in all.iter().take(ITEMS) {
+                    if self.lists == 0 {
+                        break;
+                    }
+                    self.lists = self.lists.saturating_sub(1);
+                    items.push(self.value(item, most, true));
+                }
+                Value::Array(items)
+            }
+            Value::Object(all) => {
+                let all = all.iter().filter(|(_, value)| !value.is_null());
+                let one = |(name, value): (&String, &Value)| {
+                    let most = if LONG.contains(&name.as_str()) {
+                        LONG_TEXT
+                    } else {
+                        TEXT
+                    };
+                    (name.clone(), self.value(value, most, in_list))
+                };
+                Value::Object(all.map(one).collect())
+            }
+            other => other.clone(),
         }
-        other => other.clone(),
+    }
+}
+
+/// `text`, or its beginning with an ellipsis, in at most `most` bytes.
+fn shortened(text: &str, most: usize) -> String {
+    match text.len() <= most {
+        true => text.to_owned(),
+        false => {
+            let end = text.floor_char_boundary(most.saturating_sub(ELLIPSIS.len()));
+            format!("{}{ELLIPSIS}", &text[..end])
+        }
     }
 }
 
@@ -67,7 +126,7 @@ fn line(text: &str) -> String {
 }
 
 /// A Subject: one line, one blank between words, of bearable length.
-pub(super) fn subject(text: &str) -> String {
+pub fn subject(text: &str) -> String {
     let text = line(text);
     let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
     let text = words.join(" ");

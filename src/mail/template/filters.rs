@@ -44,26 +44,41 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// `{% filter wrap %}`, `wrap(60)`: folds lines at blanks, at 76 characters. What a line begins with (blanks) its
-/// continuations begin with, too; a word that is longer stays whole, because it may be a link.
+/// `{% filter wrap %}`, `wrap(60)`: folds lines at blanks, at 76 characters. A word that is longer stays whole, because it
+/// may be a link. What a folded line begins with (blanks) its continuations begin with, too; half of the width at most,
+/// so that the result is never much longer than the text.
 fn wrap(text: &Value, width: Option<usize>) -> String {
     let text = plain(text);
     let width = width.unwrap_or(76).max(10);
-    let lines: Vec<String> = text.split('\n').map(|line| fold(line, width)).collect();
-    lines.join("\n")
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    for (n, line) in text.split('\n').enumerate() {
+        if n > 0 {
+            out.push('\n');
+        }
+        match line.chars().count() <= width {
+            true => out.push_str(line),
+            false => fold(line, width, &mut out),
+        }
+    }
+    out
 }
 
-fn fold(line: &str, width: usize) -> String {
-    if line.chars().count() <= width {
-        return line.to_owned();
-    }
-    let indent: String = line.chars().take_while(|c| *c == ' ').collect();
-    let (mut out, mut column) = (indent.clone(), indent.len());
+/// Adds `line`, folded. Each character is looked at a fixed number of times, whatever the line is.
+fn fold(line: &str, width: usize, out: &mut String) {
+    let blanks = line.bytes().take_while(|b| *b == b' ').count();
+    let indent = " ".repeat(blanks.min(width / 2));
+    let mut start = out.len();
+    out.push_str(&indent);
+    let mut column = indent.len();
     let mut first = true;
     for word in line.split(' ').filter(|word| !word.is_empty()) {
         let length = word.chars().count();
         if !first && column + 1 + length > width {
-            out = format!("{}\n{indent}", out.trim_end());
+            // A word may end with a white space that is no blank.
+            out.truncate(start + out[start..].trim_end().len());
+            out.push('\n');
+            start = out.len();
+            out.push_str(&indent);
             column = indent.len();
             first = true;
         }
@@ -75,5 +90,4 @@ fn fold(line: &str, width: usize) -> String {
         column += length;
         first = false;
     }
-    out
 }

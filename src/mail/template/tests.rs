@@ -307,6 +307,97 @@ fn filters() {
 }
 
 #[test]
+fn a_folded_line_is_never_much_longer_than_its_text() {
+    let templates = right(&[("de/alarm.txt", "{{ a|wrap }}")], "en");
+    let folded = |text: String| templates.render("alarm", "de", &json!({ "a": text })).text;
+    let deep = folded(format!("x\n{}{}", " ".repeat(1000), "a ".repeat(1000)));
+    assert!(deep.len() < 3 * 3000, "{}", deep.len());
+    let lines: Vec<&str> = deep.lines().skip(1).collect();
+    assert!(lines.iter().all(|line| line.len() <= 76), "{lines:#?}");
+    assert_eq!(
+        lines[0],
+        format!("{}{}", " ".repeat(38), ["a"; 19].join(" "))
+    );
+    assert!(lines[1].starts_with(&" ".repeat(38)));
+}
+
+#[test]
+fn values_are_cut_before_a_template_sees_them() {
+    let source = "{{ summary|length }} {{ description|length }} {{ attendees|length }} {{ summary|last }} {{ user }}";
+    let templates = right(&[("de/alarm.txt", source)], "en");
+    let person = json!({ "name": "x".repeat(300), "email": "y".repeat(9000) });
+    let values = json!({
+        "summary": "\u{fc}".repeat(5000),
+        "description": "\u{20ac}".repeat(50_000),
+        "attendees": vec![person; 5000],
+        "user": "anna",
+    });
+    // 2 bytes and 3 bytes a character, one of them for the ellipsis; 4396 bytes of text and one for itself a person.
+    let text = templates.render("alarm", "de", &values).text;
+    assert_eq!(text, "2047 21845 30 \u{2026} anna\n");
+    let values = json!({ "attendees": vec![json!({ "name": "x" }); 5000], "summary": "\u{fc}".repeat(2048), "description": "" });
+    let text = templates.render("alarm", "de", &values).text;
+    assert_eq!(text, "2048 0 1000 \u{fc} \n");
+}
+
+#[test]
+fn no_value_makes_a_template_run_away() {
+    let files = [
+        (
+            "de/alarm.txt",
+            "{{ description|replace('a', description) }}",
+        ),
+        (
+            "de/quota.txt",
+            "{% set ns = namespace(t='a') %}{% for x in range(60) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}",
+        ),
+        (
+            "de/imip.txt",
+            "{% for x in description %}{{ description|wrap }}{% endfor %}",
+        ),
+        (
+            "de/sieve.txt",
+            "{% for x in description %}{% set y = description|breaks %}{% endfor %}",
+        ),
+        (
+            "de/signin.txt",
+            "{% for x in description %}{% set y = description|indent(1000) %}{% endfor %}",
+        ),
+        (
+            "de/one.txt",
+            "{% include 'two.txt' %}{% include 'two.txt' %}{{ description|trim|upper }}",
+        ),
+        (
+            "de/two.txt",
+            "{% include 'three.txt' %}{% include 'three.txt' %}{{ description|trim|upper }}",
+        ),
+        (
+            "de/three.txt",
+            "{% for x in description %}{% set y = description|upper %}{% endfor %}",
+        ),
+        (
+            "de/newmail.txt",
+            "{% set y %}{% include 'one.txt' %}{% include 'one.txt' %}{% endset %}",
+        ),
+    ];
+    let (templates, _, _) = open(&files, "en");
+    let values = json!({ "description": "a \n".repeat(15_000) });
+    for kind in KINDS {
+        let words = templates.render(kind, "de", &values);
+        let stopped = |line: &String| {
+            line.ends_with("takes too long, or makes too much")
+                || line.ends_with("makes more than 1048576 bytes")
+        };
+        assert!(
+            kind == "quota" || words.wrong.iter().all(stopped) && !words.wrong.is_empty(),
+            "{kind}: {:?}",
+            words.wrong
+        );
+        assert!(!words.text.is_empty(), "{kind}: the next file says it");
+    }
+}
+
+#[test]
 fn fields_are_ours_or_the_templates() {
     let source = "X-Event: {{ summary }}\nFrom: a\nnonsense\nBcc: {{ user }}\nX-None: {{ nothing }}\nContent-Type: x\nReply-To: help@example.org\n";
     let templates = right(&[("en/alarm.fields", source)], "en");
@@ -344,6 +435,19 @@ fn replaced(values: &Value, text: &str) -> Value {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What is folded has the words of the text in their order, and long lines only for long words.
+    #[test]
+    fn folding_changes_blanks_alone(text in "([a-z\u{e9}\u{301}]{0,12}[ \n\u{3000}]{0,6}){0,60}", width in 10_usize..90) {
+        let templates = right(&[("de/alarm.txt", "{{ description|wrap(width) }}")], "en");
+        let folded = templates.render("alarm", "de", &json!({ "description": text, "width": width })).text;
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        prop_assert_eq!(words(&folded), words(&text));
+        for line in folded.lines().filter(|line| line.chars().count() > width) {
+            prop_assert_eq!(line.trim().split(' ').count(), 1, "{}", line);
+        }
+        prop_assert!(folded.len() <= 3 * text.len() + 1);
+    }
 
     #[test]
     fn no_value_gets_out_of_its_place(text in "(\\PC|[<>&\"'{}%\r\n\u{0}\u{85}\u{2028}]){0,30}", kind in 0..KINDS.len()) {

@@ -33,6 +33,21 @@ fn what_cyrus_sends() {
 }
 
 #[test]
+fn what_is_too_long_costs_itself() {
+    let long = uri(&format!("a@b?x-long={}&x-short=1", "a".repeat(4097)));
+    assert_eq!(long.fields, [("X-short".to_owned(), "1".to_owned())]);
+    assert_eq!(long.ignored, ["x-long (too long)"]);
+    let long = uri(&format!("a@b?x-long={}", "a".repeat(4096)));
+    assert_eq!(long.fields.len(), 1);
+    let domain = format!("a@{}", "\u{fc}".repeat(600));
+    assert!(
+        wrong(&domain).ends_with("the address has more than 1151 bytes"),
+        "{}",
+        wrong(&domain)
+    );
+}
+
+#[test]
 fn what_old_scripts_have() {
     assert_eq!(shown(&uri(" bob@example.org\t").to), ["bob@example.org"]);
     assert_eq!(shown(&uri("bob").to), ["bob"]);
@@ -60,8 +75,45 @@ fn decoded_exactly_once() {
     assert_eq!(shown(&uri("a+b@c").to), ["a+b@c"]);
     assert!(
         wrong("a%2Cb@c").contains("is a list"),
-        "a comma that was coded divides nothing"
+        "a comma that was coded divides no local part"
     );
+}
+
+/// RFC 2368 section 2 codes the commas, also in `to` and `cc`, and so do the tests of Pigeonhole.
+#[test]
+fn commas_between_addresses_may_be_coded() {
+    for (text, to) in [
+        (
+            "one@example.org%2Ctwo@example.net?subject=Neu",
+            &["one@example.org", "two@example.net"][..],
+        ),
+        (
+            "?to=joe@example.com%2C%20may@example.com",
+            &["joe@example.com", "may@example.com"],
+        ),
+        (
+            "mailto:addr1%2C%20addr2@x?to=c@y",
+            &[], // a local part, or the user addr1: nobody can tell
+        ),
+        (
+            "stephan@example.org%2cwerner@example.com,%20c@y%2C",
+            &["stephan@example.org", "werner@example.com", "c@y"],
+        ),
+        (
+            "%22Doe%2C%20Ann%22%20%3Cann@x%3E%2C%20%22a%2C@b%22@y",
+            &["ann@x", "\"a,@b\"@y"],
+        ),
+        ("a@b%2C,%2Cc@d", &["a@b", "c@d"]),
+    ] {
+        let read = MailtoUri::parse(text.as_bytes());
+        assert_eq!(read.map_or(Vec::new(), |uri| shown(&uri.to)), to, "{text}");
+    }
+    assert_eq!(
+        shown(&uri("a@b?cc=c@d%2C%20A@b%2Ce@f").cc),
+        ["c@d", "A@b", "e@f"]
+    );
+    let nine: Vec<String> = (0..9).map(|n| format!("u{n}@x")).collect();
+    assert!(wrong(&nine.join("%2C")).contains("more than 8 addresses"));
 }
 
 #[test]

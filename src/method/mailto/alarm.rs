@@ -13,13 +13,14 @@ use super::when::{appointment, mailbox, parts_or_null};
 use crate::config::toml::Recipients;
 use crate::event::{Event, Param};
 use crate::mail::address::Address;
-use crate::mail::calendar::{self, Moment, Person, status, unescape, write, zone};
+use crate::mail::calendar::{self, Moment, Person, parameter_text, status, unescape, unquoted, write, zone};
 use crate::mail::mime::Part;
 use crate::system::syslog::printable;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use log::warn;
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 /// Recipients of one alarm that get mail at most.
@@ -92,12 +93,18 @@ fn once(event: &Event<'_>, user: &str, action: &str) -> Once {
     }
 }
 
-/// Who gets it; nobody twice. Who cannot or shall not is left out with one warning; when nobody is left the user gets it.
+/// Who gets it: [`RECIPIENTS`] at most, nobody twice. Who cannot or shall not is left out with one warning; when nobody is
+/// left the user gets it.
 fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
     let own = office.user(user).filter(|_| !user.is_empty());
     let mut all: Vec<Address> = Vec::new();
-    let mut left_out = Vec::new();
+    let mut known = HashSet::new();
+    let mut left_out = LeftOut::default();
     for uri in event.list(Param::AlarmRecipients) {
+        if all.len() == RECIPIENTS {
+            left_out.add(&uri, &format!("more than {RECIPIENTS} recipients"));
+            continue;
+        }
         let address = mailbox(&uri)
             .map(|address| address.in_domain(&office.domain))
             .and_then(|address| match allowed(office, &address, own.as_ref()) {
@@ -105,21 +112,34 @@ fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
                 false => Err("is not allowed by [alarm] recipients".into()),
             });
         match address {
-            Ok(address) if all.iter().any(|known| known.key() == address.key()) => {}
-            Ok(address) if all.len() < RECIPIENTS => all.push(address),
-            Ok(_) => left_out.push(format!("{uri}: one too many")),
-            Err(why) => left_out.push(format!("{uri}: {why}")),
+            Ok(address) if known.insert(address.key()) => all.push(address),
+            Ok(_) => {}
+            Err(why) => left_out.add(&uri, &why),
         }
     }
-    if let Some(first) = left_out.first() {
-        let count = left_out.len();
-        let [user, uid, first] = [user, text(event, Param::Uid).as_bytes(), first.as_bytes()]
-            .map(|bytes| printable(bytes, 100));
+    if let Some(first) = left_out.first {
+        let count = left_out.count;
+        let [user, uid] = [user, text(event, Param::Uid).as_bytes()].map(|b| printable(b, 100));
         warn!("alarm: user {user}: event {uid}: {count} of its recipients left out: {first}");
     }
     match all.is_empty() {
         true => own.into_iter().collect(),
         false => all,
+    }
+}
+
+/// Recipients that get no mail: how many, and the first with the reason.
+#[derive(Default)]
+struct LeftOut {
+    count: usize,
+    first: Option<String>,
+}
+
+impl LeftOut {
+    fn add(&mut self, uri: &str, why: &str) {
+        self.count += 1;
+        let shown = || format!("{}: {}", printable(uri.as_bytes(), 100), printable(why.as_bytes(), 100));
+        self.first.get_or_insert_with(shown);
     }
 }
 
@@ -222,9 +242,10 @@ fn attendees(event: &Event<'_>) -> Vec<Person> {
         .map(|(n, uri)| Person {
             name: names
                 .get(n)
-                .map(|name| name.to_string())
+                .map(|name| parameter_text(name))
                 .unwrap_or_default(),
-            uri: uri.into_owned(),
+            uri: unquoted(&uri).to_owned(),
+            email: String::new(),
             status: status(states.get(n).map_or("", |status| status)),
         })
         .collect()
@@ -233,7 +254,8 @@ fn attendees(event: &Event<'_>) -> Vec<Person> {
 /// The event has the organizer's address alone; the name may be among the attendees.
 fn organizer(event: &Event<'_>, attendees: &[Person]) -> Option<Person> {
     let organizer = Person {
-        uri: Some(text(event, Param::Organizer)).filter(|uri| !uri.is_empty())?,
+        uri: Some(unquoted(&text(event, Param::Organizer)).to_owned())
+            .filter(|uri| !uri.is_empty())?,
         ..Person::default()
     };
     let same = |other: &&Person| other.address().eq_ignore_ascii_case(organizer.address());

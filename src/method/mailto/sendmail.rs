@@ -28,9 +28,8 @@ impl Transport for Sendmail {
         let answer = match program::run(command, letter.message, limit, cancel, judge) {
             Outcome::Delivered(why) => Answer::Sent(why),
             Outcome::Permanent(why) => Answer::Permanent(why),
-            Outcome::Temporary(why) | Outcome::Hold(why) | Outcome::Expired(why) => {
-                Answer::Temporary(why)
-            }
+            // The others are no answers of a program.
+            other => Answer::Temporary(other.why().to_owned()),
         };
         vec![answer; letter.recipients.len()]
     }

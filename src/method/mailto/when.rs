@@ -9,7 +9,8 @@
 //! iCalendar does.
 
 use crate::mail::address::Address;
-use crate::mail::calendar::{Event, Moment, Person, without_mailto};
+use crate::mail::calendar::{Event, Moment, Person, unquoted, without_mailto};
+use crate::mail::uri::percent_decoded;
 use jiff::Zoned;
 use serde_json::{Map, Value, json};
 
@@ -75,11 +76,20 @@ pub(super) fn appointment(event: &Event) -> Map<String, Value> {
 
 /// A person's name and address.
 pub(super) fn name_and_email(person: &Person) -> Value {
-    json!({ "name": person.name, "email": person.address() })
+    json!({ "name": person.name, "email": email(person) })
 }
 
 fn attendee(person: &Person) -> Value {
-    json!({ "name": person.name, "email": person.address(), "status": person.status })
+    json!({ "name": person.name, "email": email(person), "status": person.status })
+}
+
+/// The address to show; who has none is known by the name, or else by the URI.
+fn email(person: &Person) -> String {
+    match (mailbox_of(person), person.name.is_empty()) {
+        (Ok(address), _) => address.to_string(),
+        (Err(_), true) => person.address().to_owned(),
+        (Err(_), false) => without_mailto(&person.uri).unwrap_or_default().to_owned(),
+    }
 }
 
 /// The end as people say it, in the zone of the start. None when it is not behind the start.
@@ -109,42 +119,36 @@ fn zone_name(zoned: &Zoned) -> String {
     name.map_or_else(|| zoned.strftime("%Z").to_string(), str::to_owned)
 }
 
-/// The address in a `mailto:` URI (RFC 6068), or a bare one; `%XX` is taken back once.
+/// The address in a `mailto:` URI (RFC 6068), or a bare one. `%XX` of a URI is taken back once; quotation marks around
+/// all of it and header fields behind it are nothing to us.
 ///
 /// # Errors
 /// Why there is none.
 pub(super) fn mailbox(uri: &str) -> Result<Address, String> {
-    let uri = uri.trim();
+    let uri = unquoted(uri);
     let Some(rest) = without_mailto(uri) else {
-        return match uri.contains(':') {
+        return match uri.contains(':') || uri.starts_with('/') {
             true => Err("is no mail address".into()),
             false => Address::parse(uri.as_bytes()),
         };
     };
     let address = rest.split('?').next().unwrap_or_default();
-    Address::parse(&undone(address.as_bytes()))
+    Address::parse(&percent_decoded(address.as_bytes()))
 }
 
-/// Takes back `%XX`; a `%` without two digits stays.
-fn undone(text: &[u8]) -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        let meant = match tail {
-            [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)),
-            _ => None,
-        };
-        match meant {
-            Some((high, low)) => {
-                out.push((high << 4 | low) as u8);
-                rest = &tail[2..];
-            }
-            None => out.push(*first),
-        }
+/// The address of a person: that of the URI, else the one that EMAIL names (RFC 7986 section 6.2).
+///
+/// # Errors
+/// Why there is none.
+pub(super) fn mailbox_of(person: &Person) -> Result<Address, String> {
+    let why = match mailbox(&person.uri) {
+        Ok(address) => return Ok(address),
+        Err(why) => why,
+    };
+    match person.email.as_str() {
+        "" => Err(why),
+        email => mailbox(email).map_err(|why| format!("has an EMAIL that {why}")),
     }
-    out
 }
 
 #[cfg(test)]
@@ -248,6 +252,8 @@ mod tests {
             ("mailto:100%2525@b", "100%25@b"),
             ("a@b.example", "a@b.example"),
             ("alice", "alice"),
+            ("\"mailto:chef@example.net\"", "chef@example.net"),
+            ("\"a b\"@x.example", "\"a b\"@x.example"),
         ] {
             assert_eq!(mailbox(uri).unwrap().to_string(), address, "{uri}");
         }
@@ -257,6 +263,7 @@ mod tests {
             "urn:uuid:1",
             "mailto:a@b%0ABcc:c@d",
             "tel:+1",
+            "/aMTIz/principal/",
             "mailto:a@b,c@d",
             "é:",
         ] {

@@ -39,6 +39,21 @@ fn to(composed: Composed) -> Vec<String> {
 }
 
 #[test]
+fn an_alarm_has_a_hundred_recipients_at_most() {
+    let desk = desk(|config| config.alarm.recipients = Recipients::Any);
+    let uri = |n: usize| format!("mailto:r{n}@Example.org");
+    let uris: Vec<String> = (0..5000).flat_map(|n| [uri(n), uri(n).replace("Example", "EXAMPLE")]).collect();
+    let event = serde_json::json!({
+        "event": "CalendarAlarm", "action": "email", "userId": "alice", "alarmTime": "20261122T180000Z",
+        "alarmRecipients": uris,
+    });
+    let mails = mails(compose(&desk.office, &of("EVENT", "", &event.to_string())));
+    assert_eq!(mails.len(), RECIPIENTS);
+    let to = |n: usize| field(&mails[n], "To");
+    assert_eq!((to(0), to(1)), ("r0@Example.org".into(), "r1@Example.org".into()));
+}
+
+#[test]
 fn each_recipient_gets_one_mail() {
     let desk = desk(|_| {});
     let delivery = recorded(OLD, "EVENT", "mail-110ea").remove(0);
@@ -198,6 +213,35 @@ fn what_the_template_gets() {
     assert_eq!(
         (&values["alarm"]["time"], &values["late"]),
         (&json!("17:51"), &json!(0))
+    );
+}
+
+#[test]
+fn people_are_decoded_as_in_invitations() {
+    let desk = desk(|_| {});
+    let delivery = of(
+        "EVENT",
+        "",
+        r#"{"event":"CalendarAlarm","userId":"anna","uid":"q1","action":"email","timezone":"UTC",
+            "start":"20990402T100000","end":"20990402T110000","alarmTime":"20990402T090000",
+            "alarmRecipients":["\"mailto:ben@example.org\"","mailto:z@example.net?subject=x","MAILTO:a%2Bb@example.net"],
+            "attendeeNames":["Ann ^'Q^'","one^ntwo ^^ \"three\""],
+            "attendeeEmails":["mailto:ann%2Bcal@example.net","\"mailto:bob@example.net\""],
+            "attendeeStatus":["",""],"organizer":"\"mailto:chef@example.net\""}"#,
+    );
+    let mails = mails(compose(&desk.office, &delivery));
+    let to: Vec<String> = mails.iter().map(|mail| mail.recipients[0].to_string()).collect();
+    assert_eq!(to, ["ben@example.org", "z@example.net", "a+b@example.net"]);
+    let event = Event::parse(&delivery.notification.message).unwrap();
+    let alarm = Alarm::read(&event, delivery.received);
+    let values = values(&desk.office, &event, &alarm);
+    assert_eq!(values["organizer"]["email"], "chef@example.net");
+    assert_eq!(
+        values["attendees"],
+        json!([
+            {"name": "Ann \"Q\"", "email": "ann+cal@example.net", "status": "needs-action"},
+            {"name": "one\ntwo ^ three", "email": "bob@example.net", "status": "needs-action"},
+        ])
     );
 }
 

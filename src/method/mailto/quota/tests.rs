@@ -201,7 +201,7 @@ fn why_there_is_none() {
     );
     assert!(reason(storage("QuotaChange", 5)).contains("no percentage"));
     let nobody = r#"{"event":"QuotaExceed","uri":"imap://h/shared","diskQuota":1,"diskUsed":1}"#;
-    assert!(reason(of("EVENT", "", nobody)).starts_with("nobody to tell"));
+    assert!(reason(of("EVENT", "", nobody)).starts_with("no recipient"));
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn locked_by(path: &Path, range: impl Fn(u64, u64) -> bool) -> Vec<Holder> {
     let table = fs::read_to_string("/proc/locks").unwrap_or_default();
     let mut pids: Vec<u32> = table
         .lines()
-        .filter_map(|line| lock(line))
+        .filter_map(lock)
         .filter(|lock| lock.inode == meta.ino() && range(lock.first, lock.last))
         .map(|lock| lock.pid)
         .filter(|pid| *pid != std::process::id())

@@ -537,3 +537,56 @@ fn a_spool_that_cannot_be_opened_does_not_stop_it() {
     wait_runs(&n, 6);
     assert_eq!(arrived(&n).len(), 6);
 }
+
+/// A notification of 20 kB for `user` that leaves a run of the external program.
+fn of(user: &str, event: bool) -> Vec<u8> {
+    let text = "m".repeat(20_000);
+    match event {
+        false => note("external").class("N").user(user).message(text).bytes(),
+        true => note("external")
+            .class("EVENT")
+            .message(format!(
+                "{{\"event\":\"X\",\"user\":\"{user}\",\"text\":\"{}\"}}",
+                &text[..10_000]
+            ))
+            .bytes(),
+    }
+}
+
+/// One whose notifications cannot be delivered for now fills as much of the spool as is his.
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn one_user_does_not_fill_the_spool_for_the_others() {
+    for event in [false, true] {
+        let mut n = failing(Setup::new(), "[spool]\nmax_bytes = '8M'\n");
+        for _ in 0..1000 {
+            n.send(&of("eve", event));
+        }
+        n.fence_log();
+        let line = n.log.wait("a line for her", |r| {
+            r.severity() == 4 && r.has("user eve has as much of the spool as user_share allows")
+        });
+        assert!(line.has("notification dropped (uid=0 pid="));
+        let evil = on_disk(&n.path("conf/notifyd"));
+        let most = if event { 600 } else { 300 };
+        assert!((50..most).contains(&evil), "{evil}");
+        for user in ["alice", "bob", "carol"] {
+            for _ in 0..10 {
+                n.send(&of(user, event));
+            }
+        }
+        n.fence_log();
+        assert_eq!(on_disk(&n.path("conf/notifyd")), evil + 30);
+        assert_eq!(n.log.count(|r| r.has("the spool is full")), 0);
+        // When hers are gone there is room for her again.
+        fs::write(n.path("prog/program"), "#!/bin/sh\n").unwrap();
+        wait_for("an empty spool", LIMIT * 4, || {
+            (on_disk(&n.path("conf/notifyd")) == 0).then_some(())
+        });
+        fs::write(n.path("prog/program"), "#!/bin/sh\nexit 75\n").unwrap();
+        n.send(&of("eve", event));
+        wait_for("a new one", LIMIT, || {
+            (on_disk(&n.path("conf/notifyd")) == 1).then_some(())
+        });
+    }
+}

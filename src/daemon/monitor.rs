@@ -274,6 +274,19 @@ impl Monitor {
         }
     }
 
+    /// A notification is dropped, because its owner has had a share of the spool.
+    pub(super) fn over_share(&self, method: &str, notification: &Notification, arrival: Arrival) {
+        self.metrics.over_share.inc();
+        if self.watchers.are_there() {
+            let line = Line::new("dropped")
+                .arrival(arrival)
+                .method(method)
+                .notification(notification)
+                .why("no room in the spool for this user");
+            self.watchers.tell(line);
+        }
+    }
+
     /// A commit begins.
     pub(super) fn commit_begins(&self) {
         self.committing
@@ -284,7 +297,7 @@ impl Monitor {
     pub(super) fn committed(&self, rows: &[NewRow], kept: Kept) {
         self.committing.store(0, Ordering::Relaxed);
         let Some(first) = rows.first() else { return };
-        let waited = (spool::now() - first.received).max(0).unsigned_abs();
+        let waited = (self.spool.now() - first.received).max(0).unsigned_abs();
         self.metrics.uncommitted.note(Duration::from_micros(waited));
         let count = rows.len() as u64;
         match kept {

@@ -3,7 +3,8 @@
 //! What a full spool means is the operator's choice: new rows are dropped, loudly and counted, or their senders wait.
 
 use super::db::cost;
-use super::{Kept, Limits, NewRow, Spool};
+use super::share::Use;
+use super::{Kept, Limits, NewRow, Owner, Spool};
 use log::{error, warn};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -59,6 +60,13 @@ impl Spool {
             warn!("spool: senders wait no longer");
         }
         self.commit_up_to(rows, u64::MAX)
+    }
+
+    /// Whether the spool takes another notification of so many bytes that is `owner`'s. What comes over this share is to be
+    /// refused: the rest of the spool is the others'.
+    pub fn admits(&self, owner: Option<&Owner>, bytes: usize) -> bool {
+        let full = self.room.limits().full();
+        self.shares.admits(owner, Use::row(bytes as u64), full)
     }
 
     /// Whether new rows have no room where they would go.

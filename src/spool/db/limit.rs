@@ -53,7 +53,11 @@ impl Db {
         Ok(number.unsigned_abs())
     }
 
-    fn used_bytes(&self) -> rusqlite::Result<u64> {
+    /// Bytes that rows use.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(in crate::spool) fn used_bytes(&self) -> rusqlite::Result<u64> {
         let pages = self.number("page_count")? - self.number("freelist_count")?;
         Ok(pages * self.number("page_size")?)
     }

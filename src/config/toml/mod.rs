@@ -36,7 +36,9 @@ pub use keys::{
     Alarm, Imip, Intake, KEYS, Key, Log, Mailto, Method, Metrics, NewMail, Quota, Retry, SignIn,
     Spool, Templates, Zephyr,
 };
-pub use mail::{Language, Languages, MailWhen, OwnerForm, Percentages, Recipients, Style, Text};
+pub use mail::{
+    Language, Languages, MailWhen, OwnerForm, Percentages, Recipients, SameMailbox, Style, Text,
+};
 pub use place::{Folder, Listen, MaybeFolder, Mode, Name};
 pub use time::{Age, Wait};
 pub use users::Users;

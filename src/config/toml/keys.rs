@@ -5,7 +5,7 @@
 //!
 //! What can go wrong: a default that does not fit its form; a test looks at each.
 
-use super::form::{Flag, Form, Level, Limit, Permits, Size, Synchronous, WhenFull};
+use super::form::{Flag, Form, Level, Limit, Percent, Permits, Size, Synchronous, WhenFull};
 use super::mail::{
     Language, Languages, MailWhen, OwnerForm, Percentages, Recipients, SameMailbox, Style, Text,
 };
@@ -78,6 +78,8 @@ tables! {
             "How many deliveries make the spool full; 0 for no limit.";
         max_bytes: Size = r#""4G""#,
             "How large a spool file is full.";
+        user_share: Percent = "25",
+            "How much of the spool one user may have once it is half full, in percent; 0 for no limit.";
         when_full: WhenFull = r#""drop""#,
             "What becomes of a new delivery when the spool is full: with drop it is lost, with block Cyrus waits.";
     }

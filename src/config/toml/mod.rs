@@ -31,7 +31,7 @@ mod time;
 mod users;
 
 pub use file::{DEFAULT_FILE, Own};
-pub use form::{Flag, Level, Limit, Permits, Size, Synchronous, WhenFull};
+pub use form::{Flag, Level, Limit, Percent, Permits, Size, Synchronous, WhenFull};
 pub use keys::{
     Alarm, Imip, Intake, KEYS, Key, Log, Mailto, Method, Metrics, NewMail, Quota, Retry, SignIn,
     Spool, Templates, Zephyr,

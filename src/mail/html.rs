@@ -15,9 +15,44 @@ const NAME: usize = 12;
 
 /// What says that a text is HTML.
 const TAGS: [&str; 38] = [
-    "a", "article", "b", "blockquote", "body", "br", "center", "code", "div", "em", "font", "h1", "h2", "h3", "h4",
-    "h5", "h6", "head", "hr", "html", "html-blob", "i", "img", "li", "ol", "p", "pre", "s", "section", "span", "strong",
-    "style", "table", "td", "th", "tr", "u", "ul",
+    "a",
+    "article",
+    "b",
+    "blockquote",
+    "body",
+    "br",
+    "center",
+    "code",
+    "div",
+    "em",
+    "font",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "head",
+    "hr",
+    "html",
+    "html-blob",
+    "i",
+    "img",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "s",
+    "section",
+    "span",
+    "strong",
+    "style",
+    "table",
+    "td",
+    "th",
+    "tr",
+    "u",
+    "ul",
 ];
 /// What is not shown, up to its end.
 const HIDDEN: [&str; 5] = ["head", "script", "style", "template", "title"];
@@ -36,7 +71,9 @@ fn is_html(text: &str) -> bool {
     while let Some(at) = rest.find('<') {
         rest = &rest[at + 1..];
         let name = tag_name(rest);
-        let after = rest.as_bytes().get(name.len() + usize::from(rest.starts_with('/')));
+        let after = rest
+            .as_bytes()
+            .get(name.len() + usize::from(rest.starts_with('/')));
         let ends = after.is_some_and(|b| matches!(b, b'>' | b'/') || b.is_ascii_whitespace());
         if ends && TAGS.contains(&name.to_ascii_lowercase().as_str()) {
             return rest.contains('>');
@@ -77,7 +114,9 @@ fn shown(html: &str) -> String {
 /// Reads the entity that `rest` begins with; what follows it.
 fn entity<'a>(page: &mut Page, rest: &'a str) -> &'a str {
     let name = rest.bytes().take(ENTITY).skip(1);
-    let length = name.take_while(|b| b.is_ascii_alphanumeric() || *b == b'#').count();
+    let length = name
+        .take_while(|b| b.is_ascii_alphanumeric() || *b == b'#')
+        .count();
     let end = match rest.as_bytes().get(length + 1) {
         Some(b';') if length > 0 => length + 2,
         _ => 1,
@@ -95,7 +134,11 @@ fn tag<'a>(page: &mut Page, rest: &'a str) -> &'a str {
         return comment.split_once("-->").map_or("", |(_, after)| after);
     }
     let looks_so = inside.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c));
-    let end = if looks_so && !page.unclosed { inside.find('>') } else { None };
+    let end = if looks_so && !page.unclosed {
+        inside.find('>')
+    } else {
+        None
+    };
     let Some(end) = end else {
         // There is none behind it, either.
         page.unclosed |= looks_so;
@@ -110,12 +153,16 @@ fn tag<'a>(page: &mut Page, rest: &'a str) -> &'a str {
     }
     match (name.as_str(), closes) {
         ("br" | "hr", _) => page.line(),
-        ("p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "blockquote" | "table", _) => page.paragraph(),
+        ("p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "blockquote" | "table", _) => {
+            page.paragraph()
+        }
         ("li", false) => {
             page.start_line();
             page.word("- ");
         }
-        ("div" | "tr" | "ul" | "ol" | "li" | "pre" | "section" | "article" | "center", _) => page.start_line(),
+        ("div" | "tr" | "ul" | "ol" | "li" | "pre" | "section" | "article" | "center", _) => {
+            page.start_line()
+        }
         ("td" | "th", true) => page.word(" "),
         ("a", false) => page.link(attribute(inside, "href")),
         ("a", true) => page.end_link(),
@@ -220,12 +267,21 @@ impl Page {
             return;
         };
         let text = self.out.get(from..).unwrap_or_default().trim();
-        let bare = |link: &str| link.trim_start_matches("mailto:").trim_end_matches('/').to_owned();
+        let bare = |link: &str| {
+            link.trim_start_matches("mailto:")
+                .trim_end_matches('/')
+                .to_owned()
+        };
         if bare(text) == bare(&to) {
             return;
         }
-        let blank = if self.out.is_empty() || self.out.ends_with([' ', '\n']) { "" } else { " " };
-        self.out.push_str(&format!("{blank}<{}>", to.replace(char::is_whitespace, "")));
+        let blank = if self.out.is_empty() || self.out.ends_with([' ', '\n']) {
+            ""
+        } else {
+            " "
+        };
+        self.out
+            .push_str(&format!("{blank}<{}>", to.replace(char::is_whitespace, "")));
     }
 
     fn finish(self) -> String {
@@ -243,18 +299,51 @@ mod tests {
     fn descriptions_of_calendar_programs() {
         for (html, text) in [
             // Google.
-            ("<b>Agenda</b><br>one<br>two &amp; three", "Agenda\none\ntwo & three"),
-            ("Hi&nbsp;all,<br><br>see <a href=\"https://docs.example.com/d/1?a=1&amp;b=2\">the plan</a>.", "Hi all,\n\nsee the plan <https://docs.example.com/d/1?a=1&b=2>."),
-            ("<html-blob><u></u>Talk<ul><li>figures</li><li>dates</li></ul></html-blob>", "Talk\n- figures\n- dates"),
-            ("<p>One</p><p>Two</p>\n\n-::~:~::~:~\nJoin: https://meet.google.com/abc", "One\n\nTwo\n\n-::~:~::~:~\nJoin: https://meet.google.com/abc"),
+            (
+                "<b>Agenda</b><br>one<br>two &amp; three",
+                "Agenda\none\ntwo & three",
+            ),
+            (
+                "Hi&nbsp;all,<br><br>see <a href=\"https://docs.example.com/d/1?a=1&amp;b=2\">the plan</a>.",
+                "Hi all,\n\nsee the plan <https://docs.example.com/d/1?a=1&b=2>.",
+            ),
+            (
+                "<html-blob><u></u>Talk<ul><li>figures</li><li>dates</li></ul></html-blob>",
+                "Talk\n- figures\n- dates",
+            ),
+            (
+                "<p>One</p><p>Two</p>\n\n-::~:~::~:~\nJoin: https://meet.google.com/abc",
+                "One\n\nTwo\n\n-::~:~::~:~\nJoin: https://meet.google.com/abc",
+            ),
             // Teams and Outlook.
-            ("<html>\n<head>\n<style>p {color: red}</style>\n</head>\n<body>\n<div class=\"x\">Line\none</div><div>Line two</div>\n</body></html>", "Line one\nLine two"),
-            ("<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 3.2//EN\">\n<HTML><BODY><P DIR=LTR><SPAN LANG=\"de\">Grüße</SPAN></P></BODY></HTML>", "Grüße"),
-            ("<a href=\"https://teams.microsoft.com/l/meetup-join/1\" target=_blank>Click here to join the meeting</a>", "Click here to join the meeting <https://teams.microsoft.com/l/meetup-join/1>"),
-            ("<a href='https://example.org/'>https://example.org</a> <a href=\"mailto:a@b.c\">a@b.c</a> <a href=\"javascript:alert(1)\">x</a>", "https://example.org a@b.c x"),
-            ("<table><tr><th>When</th><td>now</td></tr><tr><td>Where</td><td>here</td></tr></table>", "When now\nWhere here"),
-            ("<script>alert(1)</script>a<!-- b > c -->d<template>e</template>", "ad"),
-            ("&lt;b&gt; &#x2603; &#9731; &euro; &unknown; & &; <br/>x", "<b> ☃ ☃ € &unknown; & &;\nx"),
+            (
+                "<html>\n<head>\n<style>p {color: red}</style>\n</head>\n<body>\n<div class=\"x\">Line\none</div><div>Line two</div>\n</body></html>",
+                "Line one\nLine two",
+            ),
+            (
+                "<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 3.2//EN\">\n<HTML><BODY><P DIR=LTR><SPAN LANG=\"de\">Grüße</SPAN></P></BODY></HTML>",
+                "Grüße",
+            ),
+            (
+                "<a href=\"https://teams.microsoft.com/l/meetup-join/1\" target=_blank>Click here to join the meeting</a>",
+                "Click here to join the meeting <https://teams.microsoft.com/l/meetup-join/1>",
+            ),
+            (
+                "<a href='https://example.org/'>https://example.org</a> <a href=\"mailto:a@b.c\">a@b.c</a> <a href=\"javascript:alert(1)\">x</a>",
+                "https://example.org a@b.c x",
+            ),
+            (
+                "<table><tr><th>When</th><td>now</td></tr><tr><td>Where</td><td>here</td></tr></table>",
+                "When now\nWhere here",
+            ),
+            (
+                "<script>alert(1)</script>a<!-- b > c -->d<template>e</template>",
+                "ad",
+            ),
+            (
+                "&lt;b&gt; &#x2603; &#9731; &euro; &unknown; & &; <br/>x",
+                "<b> ☃ ☃ € &unknown; & &;\nx",
+            ),
         ] {
             assert_eq!(plain(html), text, "{html}");
         }
@@ -279,7 +368,18 @@ mod tests {
     fn it_ends() {
         let long = format!("<b>{}", "x".repeat(200_000));
         assert!(plain(&long).len() <= MOST);
-        for piece in ["<", "<b ", "<!--", "&", "<style>", "</", "<a href='x", "\n", "<li>", "<b>\u{1f600}"] {
+        for piece in [
+            "<",
+            "<b ",
+            "<!--",
+            "&",
+            "<style>",
+            "</",
+            "<a href='x",
+            "\n",
+            "<li>",
+            "<b>\u{1f600}",
+        ] {
             let many = format!("<br>{}", piece.repeat(MOST / piece.len()));
             assert!(plain(&many).len() <= 3 * MOST);
         }

@@ -34,7 +34,10 @@ pub fn meeting_in(text: &str) -> Option<String> {
     let starts = text.match_indices("http").take(LOOKS);
     let links = starts.filter_map(|(at, _)| {
         let rest = &text[at..];
-        if !["http://", "https://"].iter().any(|scheme| rest.starts_with(scheme)) {
+        if !["http://", "https://"]
+            .iter()
+            .any(|scheme| rest.starts_with(scheme))
+        {
             return None;
         }
         let end = |c: char| c.is_whitespace() || c.is_control() || "<>\"\\^`{|}".contains(c);
@@ -61,18 +64,20 @@ fn is_meeting(url: &Url) -> bool {
     };
     let begins = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
     match host {
-        "meet.google.com" | "meet.jit.si" | "whereby.com" | "meet.lync.com" | "join.skype.com" | "meet.goto.com" => {
-            path.len() > 1
-        }
-        _ if within("teams.microsoft.com") || within("teams.microsoft.us") || within("teams.live.com") => {
+        "meet.google.com" | "meet.jit.si" | "whereby.com" | "meet.lync.com" | "join.skype.com"
+        | "meet.goto.com" => path.len() > 1,
+        _ if within("teams.microsoft.com")
+            || within("teams.microsoft.us")
+            || within("teams.live.com") =>
+        {
             begins(&["/l/meetup-join/", "/meet/"])
         }
         _ if within("zoom.us") || within("zoomgov.com") || within("zoom.com") => {
             begins(&["/j/", "/my/", "/w/", "/s/", "/wc/"])
         }
-        _ if within("webex.com") => {
-            ["/meet/", "/j.php", "/join/", "/m/", "/weblink/"].iter().any(|part| path.contains(part))
-        }
+        _ if within("webex.com") => ["/meet/", "/j.php", "/join/", "/m/", "/weblink/"]
+            .iter()
+            .any(|part| path.contains(part)),
         _ if within("gotomeeting.com") => begins(&["/join/"]),
         _ => false,
     }
@@ -86,12 +91,26 @@ mod tests {
     #[test]
     fn only_links_of_the_web_are_shown() {
         for (text, shown) in [
-            ("https://meet.google.com/abc-defg-hij", Some("https://meet.google.com/abc-defg-hij")),
+            (
+                "https://meet.google.com/abc-defg-hij",
+                Some("https://meet.google.com/abc-defg-hij"),
+            ),
             (" HTTP://Example.ORG ", Some("http://example.org/")),
             ("https://bücher.example/ö?q=a b", None),
-            ("https://bücher.example/ö", Some("https://xn--bcher-kva.example/%C3%B6")),
-            ("https://teams.microsoft.com/l/meetup-join/19%3ameeting_x%40thread.v2/0?context=%7b%22Tid%22%3a%221%22%7d", Some("https://teams.microsoft.com/l/meetup-join/19%3ameeting_x%40thread.v2/0?context=%7b%22Tid%22%3a%221%22%7d")),
-            ("https://teams.microsoft.com@evil.example/l/meetup-join/1", None),
+            (
+                "https://bücher.example/ö",
+                Some("https://xn--bcher-kva.example/%C3%B6"),
+            ),
+            (
+                "https://teams.microsoft.com/l/meetup-join/19%3ameeting_x%40thread.v2/0?context=%7b%22Tid%22%3a%221%22%7d",
+                Some(
+                    "https://teams.microsoft.com/l/meetup-join/19%3ameeting_x%40thread.v2/0?context=%7b%22Tid%22%3a%221%22%7d",
+                ),
+            ),
+            (
+                "https://teams.microsoft.com@evil.example/l/meetup-join/1",
+                None,
+            ),
             ("https://user:pass@example.org/", None),
             ("javascript:alert(1)", None),
             ("data:text/html,x", None),
@@ -105,20 +124,41 @@ mod tests {
         ] {
             assert_eq!(link(text).as_deref(), shown, "{text}");
         }
-        assert_eq!(link(&format!("https://example.org/{}", "x".repeat(LONGEST))), None);
+        assert_eq!(
+            link(&format!("https://example.org/{}", "x".repeat(LONGEST))),
+            None
+        );
     }
 
     #[test]
     fn links_to_meetings_are_found_in_texts() {
         for (text, found) in [
-            ("Join Zoom Meeting\nhttps://us02web.zoom.us/j/81234567890?pwd=abc\n\nMeeting ID: 812", Some("https://us02web.zoom.us/j/81234567890?pwd=abc")),
-            ("Click here to join the meeting <https://teams.microsoft.com/l/meetup-join/19%3a>.", Some("https://teams.microsoft.com/l/meetup-join/19%3a")),
-            ("see https://example.org and (https://meet.google.com/abc-defg-hij).", Some("https://meet.google.com/abc-defg-hij")),
-            ("https://company.webex.com/company/j.php?MTID=m1", Some("https://company.webex.com/company/j.php?MTID=m1")),
+            (
+                "Join Zoom Meeting\nhttps://us02web.zoom.us/j/81234567890?pwd=abc\n\nMeeting ID: 812",
+                Some("https://us02web.zoom.us/j/81234567890?pwd=abc"),
+            ),
+            (
+                "Click here to join the meeting <https://teams.microsoft.com/l/meetup-join/19%3a>.",
+                Some("https://teams.microsoft.com/l/meetup-join/19%3a"),
+            ),
+            (
+                "see https://example.org and (https://meet.google.com/abc-defg-hij).",
+                Some("https://meet.google.com/abc-defg-hij"),
+            ),
+            (
+                "https://company.webex.com/company/j.php?MTID=m1",
+                Some("https://company.webex.com/company/j.php?MTID=m1"),
+            ),
             ("https://meet.jit.si/Room", Some("https://meet.jit.si/Room")),
-            ("https://zoom.us/pricing https://notzoom.us/j/1 https://zoom.us.evil.example/j/1", None),
+            (
+                "https://zoom.us/pricing https://notzoom.us/j/1 https://zoom.us.evil.example/j/1",
+                None,
+            ),
             ("https://meet.google.com/", None),
-            ("https://evil.example/?https://zoom.us/j/1", Some("https://zoom.us/j/1")),
+            (
+                "https://evil.example/?https://zoom.us/j/1",
+                Some("https://zoom.us/j/1"),
+            ),
             ("https://zoom.us@evil.example/j/1", None),
             ("no link", None),
         ] {

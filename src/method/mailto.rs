@@ -26,6 +26,7 @@ mod office;
 pub(super) mod owner;
 mod preview;
 mod quota;
+mod repeats;
 mod sendmail;
 mod sieve;
 mod signin;

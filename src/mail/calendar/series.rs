@@ -83,70 +83,58 @@ pub enum End {
     Until(Moment),
 }
 
-/// The lines of an appointment that say how it repeats, as they are read.
+/// The lines of an appointment that say how it repeats, before its time zones are known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lines {
     rules: Vec<String>,
-    also: Vec<Moment>,
-    without: Vec<Moment>,
-    /// Dates that were not read, because there were too many.
-    unread: (usize, usize),
+    /// TZID and value of each line.
+    also: Vec<(String, String)>,
+    without: Vec<(String, String)>,
 }
 
 impl Lines {
-    /// Takes the line of that name, when it is one of these; `moment` reads one of its dates.
-    pub(super) fn take(
-        &mut self,
-        name: &str,
-        value: &str,
-        moment: impl Fn(&str) -> Option<Moment>,
-    ) -> bool {
+    /// Takes the line of that name, with its TZID and its value, when it is one of these.
+    pub(super) fn take(&mut self, name: &str, zone: &str, value: &str) -> bool {
+        let dates = || (zone.to_owned(), value.to_owned());
         match name {
             "RRULE" if self.rules.len() < 2 => self.rules.push(value.trim().to_ascii_uppercase()),
             "RRULE" => {}
             // RFC 5545 has it no more; nobody says such a rule in a sentence.
-            "EXRULE" => self.rules.extend([String::new(), String::new()]),
-            "RDATE" => take_dates(&mut self.also, &mut self.unread.0, value, moment),
-            "EXDATE" => take_dates(&mut self.without, &mut self.unread.1, value, moment),
+            "EXRULE" if self.rules.len() < 2 => self.rules.extend([String::new(), String::new()]),
+            "EXRULE" => {}
+            "RDATE" => self.also.push(dates()),
+            "EXDATE" => self.without.push(dates()),
             _ => return false,
         }
         true
     }
 
-    /// What they say of an appointment that begins at `start`; none when it does not repeat.
-    pub(super) fn series(self, start: Option<&Moment>) -> Option<Series> {
+    /// What they say of an appointment that begins at `start`; none when it does not repeat. `moment` reads a time in
+    /// the zone of that name.
+    pub(super) fn series(
+        &self,
+        start: Option<&Moment>,
+        moment: impl Fn(&str, &str) -> Option<Moment>,
+    ) -> Option<Series> {
         let rule = match self.rules.as_slice() {
             [] => None,
-            [one] => Some(start.and_then(|start| rule(one, start)).unwrap_or(Rule::Odd)),
+            [one] => Some(
+                start
+                    .and_then(|start| rule(one, start))
+                    .unwrap_or(Rule::Odd),
+            ),
             _ => Some(Rule::Odd),
         };
-        let mut also = self.also;
-        also.retain(|date| start.is_none_or(|start| !is_same(date, start)));
+        let begins = |date: &Moment| start.is_some_and(|start| is_same(date, start));
+        let also = Dates::read(&self.also, &moment, |date| !begins(date));
         if rule.is_none() && also.is_empty() {
             return None;
         }
         Some(Series {
             rule,
-            also: Dates::of(also, self.unread.0),
-            without: Dates::of(self.without, self.unread.1),
+            also,
+            without: Dates::read(&self.without, &moment, |_| true),
         })
-    }
-}
-
-fn take_dates(
-    dates: &mut Vec<Moment>,
-    unread: &mut usize,
-    value: &str,
-    moment: impl Fn(&str) -> Option<Moment>,
-) {
-    for one in value.split(',') {
-        if dates.len() == READ {
-            *unread += 1;
-            continue;
-        }
-        // Of a period (RFC 5545 section 3.3.9) the beginning.
-        let date = one.split('/').next().unwrap_or_default();
-        dates.extend(moment(date));
     }
 }
 
@@ -159,7 +147,23 @@ fn is_same(one: &Moment, other: &Moment) -> bool {
 }
 
 impl Dates {
-    fn of(mut all: Vec<Moment>, unread: usize) -> Dates {
+    /// Reads the dates of lines: TZID and value.
+    pub(super) fn read(
+        lines: &[(String, String)],
+        moment: &impl Fn(&str, &str) -> Option<Moment>,
+        counts: impl Fn(&Moment) -> bool,
+    ) -> Dates {
+        let dates = lines
+            .iter()
+            .flat_map(|(zone, value)| value.split(',').map(move |date| (zone, date)));
+        // Of a period (RFC 5545 section 3.3.9) the beginning.
+        let begin = |date: &str| date.split('/').next().unwrap_or_default().to_owned();
+        let unread = dates.clone().skip(READ).count();
+        let read = dates.take(READ);
+        let mut all: Vec<Moment> = read
+            .filter_map(|(zone, date)| moment(zone, &begin(date)))
+            .filter(counts)
+            .collect();
         all.sort_by_key(Moment::clock);
         all.dedup_by(|one, other| is_same(one, other));
         let more = all.len().saturating_sub(DATES) + unread;
@@ -231,7 +235,9 @@ fn parts<'a>(text: &'a str, start: &Moment) -> Option<Parts<'a>> {
             "UNTIL" => parts.until = Some(value),
             "BYDAY" => parts.weekdays = list(value, weekday)?,
             "BYMONTHDAY" => parts.days = list(value, |day| in_range(day, 31))?,
-            "BYMONTH" => parts.months = list(value, |month| in_range(month, 12).filter(|m| *m > 0))?,
+            "BYMONTH" => {
+                parts.months = list(value, |month| in_range(month, 12).filter(|m| *m > 0))?
+            }
             "BYSETPOS" => parts.positions = list(value, |place| in_range(place, 31))?,
             "BYHOUR" if says_again(clock.hour()) => {}
             "BYMINUTE" if says_again(clock.minute()) => {}

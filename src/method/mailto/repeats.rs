@@ -6,13 +6,16 @@
 //!
 //! Words and their order are each language's own: see `series.txt` of the templates.
 
-use super::when::parts;
 use crate::mail::calendar::Moment;
 use crate::mail::calendar::series::{Dates, End, Every, On, Rule, Series};
 use serde_json::{Value, json};
 
-/// The values for the series of an appointment that begins at `start`.
-pub(super) fn series(series: &Series, start: Option<&Moment>) -> Value {
+/// How times are given to templates.
+pub(super) type Parts = fn(&Moment) -> Value;
+
+/// The values for the series of an appointment that begins at `start`, as it is shown. Where that is another day than the
+/// one in the appointment's own zone, `moved`, the days of its rule are no longer those that people see.
+pub(super) fn series(series: &Series, start: Option<&Moment>, moved: bool, parts: Parts) -> Value {
     let mut values = json!({
         // "day", "week", "month", "year"; "odd" for a rule that no sentence says; empty for none.
         "every": "",
@@ -28,14 +31,17 @@ pub(super) fn series(series: &Series, start: Option<&Moment>) -> Value {
         "month": 0,
         "count": 0,
         "until": null,
-        "also": dates(&series.also, start),
+        "also": dates(&series.also, start, parts),
         "also_more": series.also.more,
-        "without": dates(&series.without, start),
+        "without": dates(&series.without, start, parts),
         "without_more": series.without.more,
     });
     match &series.rule {
         None => {}
         Some(Rule::Odd) => values["every"] = json!("odd"),
+        Some(Rule::Plain { every, .. }) if moved && *every != Every::Day => {
+            values["every"] = json!("odd");
+        }
         Some(Rule::Plain {
             every,
             interval,
@@ -79,7 +85,7 @@ fn put_days(values: &mut Value, on: &On) {
 }
 
 /// Dates as a list. `whole` says that the day is enough: it is at the usual time.
-pub(super) fn dates(dates: &Dates, start: Option<&Moment>) -> Value {
+pub(super) fn dates(dates: &Dates, start: Option<&Moment>, parts: Parts) -> Value {
     let usual = |moment: &Moment| {
         let clock = |moment: &Moment| moment.clock().time();
         start.is_some_and(|start| clock(start) == clock(moment))
@@ -93,9 +99,8 @@ pub(super) fn dates(dates: &Dates, start: Option<&Moment>) -> Value {
     all.collect()
 }
 
+/// In the zone of `start`, where the two can be compared.
 fn beside(moment: &Moment, start: Option<&Moment>) -> Moment {
-    match start {
-        Some(start) => moment.clone().beside(start),
-        None => moment.clone(),
-    }
+    let beside = start.and_then(|start| moment.beside(start));
+    beside.unwrap_or_else(|| moment.clone())
 }

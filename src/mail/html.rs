@@ -14,7 +14,7 @@ const ENTITY: usize = 40;
 const NAME: usize = 12;
 
 /// What says that a text is HTML.
-const TAGS: [&str; 38] = [
+const TAGS: [&str; 39] = [
     "a",
     "article",
     "b",
@@ -43,6 +43,7 @@ const TAGS: [&str; 38] = [
     "p",
     "pre",
     "s",
+    "script",
     "section",
     "span",
     "strong",

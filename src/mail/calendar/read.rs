@@ -4,7 +4,7 @@
 
 use super::series::{Dates, Lines};
 use super::vtimezone::Zones;
-use super::{Event, Moment, Person, parameter_text, status, unescape, unquoted};
+use super::{Event, Person, parameter_text, status, unescape, unquoted};
 use jiff::Span;
 
 /// Attendees that are read at most.

@@ -202,6 +202,9 @@ impl Invitation {
         if let Value::Object(own) = own {
             values.extend(own);
         }
+        if self.method == "CANCEL" {
+            values.shift_remove("join");
+        }
         values
     }
 
@@ -258,3 +261,5 @@ fn is_word(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod words;

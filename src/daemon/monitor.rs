@@ -44,6 +44,8 @@ pub struct Monitor {
     scrape: Mutex<Scrape>,
     counted: Mutex<Option<Counted>>,
     configuration: Mutex<Option<String>>,
+    /// Whether the file of counts has its last form.
+    stats_finished: Mutex<bool>,
     born: Instant,
     started: Micros,
     /// When the commit under way began and when deliveries were dropped last: microseconds after `born`, 0 for never.
@@ -98,6 +100,7 @@ impl Monitor {
             scrape: Mutex::new(scrape),
             counted: Mutex::new(None),
             configuration: Mutex::new(None),
+            stats_finished: Mutex::new(false),
             born: Instant::now(),
             started,
             committing: AtomicU64::new(0),
@@ -281,7 +284,7 @@ impl Monitor {
     pub(super) fn committed(&self, rows: &[NewRow], kept: Kept) {
         self.committing.store(0, Ordering::Relaxed);
         let Some(first) = rows.first() else { return };
-        let waited = (spool::now() - first.received).max(0).unsigned_abs();
+        let waited = (self.spool.now() - first.received).max(0).unsigned_abs();
         self.metrics.uncommitted.note(Duration::from_micros(waited));
         let count = rows.len() as u64;
         match kept {
@@ -328,6 +331,11 @@ impl Monitor {
             refused: m.refused.get(),
             unknown_method: m.unknown_method.get(),
         }
+    }
+
+    /// To be locked by who writes the file of counts: whether it has its last form.
+    pub(super) fn stats_finished(&self) -> MutexGuard<'_, bool> {
+        lock(&self.stats_finished)
     }
 
     /// Deliveries that were dropped for want of room.

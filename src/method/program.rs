@@ -30,6 +30,11 @@ pub(super) fn run(
             limit.as_secs(),
             said(&output)
         )),
+        Ok(Ended::NotStarted(why)) => Outcome::Temporary(format!("{name} was not started: {why}")),
+        Ok(Ended::RunsOn(pid)) => Outcome::Temporary(format!(
+            "could not be killed and runs on as process {pid}: took longer than {} s, or the daemon ends",
+            limit.as_secs()
+        )),
         Ok(Ended::Cancelled) => Outcome::Temporary("stopped, because the daemon ends".into()),
         Err(error) if error.kind() == ErrorKind::NotFound => Outcome::Temporary(format!(
             "cannot run {name}: {error} (the value is a path, without arguments)"

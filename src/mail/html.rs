@@ -260,7 +260,7 @@ impl Page {
             let head = to.get(..scheme.len());
             head.is_some_and(|head| head.eq_ignore_ascii_case(scheme))
         });
-        self.link = opens.then(|| (to, self.out.len()));
+        self.link = opens.then_some((to, self.out.len()));
     }
 
     fn end_link(&mut self) {

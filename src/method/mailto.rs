@@ -36,6 +36,7 @@ mod transport;
 mod when;
 
 pub use preview::{Letter as PreviewLetter, Preview, preview};
+pub use smtp::smtp_host;
 
 use super::{Context, Delivery, Kind, Late, Method, Outcome};
 use crate::mail::address::Address;

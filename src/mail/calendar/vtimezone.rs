@@ -45,8 +45,10 @@ struct Observance {
 struct Rule {
     month: i8,
     day: Day,
-    /// In UTC.
-    until: Option<DateTime>,
+    /// The day of the last time, or the one after it: UNTIL is in UTC.
+    until: Option<Date>,
+    /// How many times at most.
+    count: Option<i16>,
 }
 
 #[derive(Debug)]
@@ -195,7 +197,11 @@ impl Observance {
             years
                 .clone()
                 .filter_map(|year| Some(rule.day(year)?.to_datetime(start.time())))
-                .filter(|clock| rule.until.is_none_or(|until| *clock <= until))
+                .filter(|clock| rule.until.is_none_or(|until| clock.date() <= until))
+                .filter(|clock| {
+                    let passed = clock.year().saturating_sub(start.year());
+                    rule.count.is_none_or(|count| passed < count)
+                })
         });
         let once = (self.rule.is_none()).then_some(start).into_iter();
         let dates = self.dates.iter().copied();
@@ -279,11 +285,9 @@ fn change(onset: &Onset<'_>) -> String {
     )
 }
 
+/// A time, or the midnight of a day.
 fn clock(text: &str) -> Option<DateTime> {
-    match Moment::read(text, None)? {
-        Moment::Date(_) => None,
-        moment => Some(moment.clock()),
-    }
+    Some(Moment::read(text, None)?.clock())
 }
 
 /// UTC-OFFSET (RFC 5545 section 3.3.14) in seconds.
@@ -330,8 +334,12 @@ fn rule(text: &str, start: Option<DateTime>) -> Option<Rule> {
         (Some(n), Some(weekday)) => Day::Nth(n, weekday),
         _ => Day::Among(vec![start?.day()], None),
     };
-    let until = part("UNTIL").and_then(clock);
-    Some(Rule { month, day, until })
+    Some(Rule {
+        month,
+        day,
+        until: part("UNTIL").and_then(|until| clock(until)?.date().tomorrow().ok()),
+        count: part("COUNT").and_then(|count| count.parse().ok()),
+    })
 }
 
 /// `-1SU`, `2SU`, `SU`.

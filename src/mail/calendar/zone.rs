@@ -50,13 +50,13 @@ fn iana(name: &str) -> Option<TimeZone> {
         return Some(TimeZone::UTC);
     }
     let starts = |no: &&str| {
-        name.get(..no.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(no))
+        let start = name.get(..no.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(no))
     };
-    if NO_ZONES.iter().any(|no| starts(no)) {
+    if NO_ZONES.iter().any(starts) {
         return None;
     }
-    TimeZone::get(name).ok()
+    TimeZone::get(&name.replace(' ', "_")).ok()
 }
 
 /// The same after another registry's prefix, which ends with a slash (RFC 5545 section 3.2.19):
@@ -79,16 +79,13 @@ fn old(name: &str) -> Option<TimeZone> {
 
 /// What `zone_names.txt` says.
 fn listed(name: &str) -> Option<TimeZone> {
-    let words = name.split(|c: char| c.is_whitespace() || c == '_');
-    let words: Vec<String> = words
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect();
-    let plain = words.join(" ");
-    let same = |line: &str| {
-        let line = line.chars().map(|c| if c == '_' { ' ' } else { c });
-        line.flat_map(char::to_lowercase).eq(plain.chars())
+    let plain = |text: &str| {
+        let words = text.split(|c: char| c.is_whitespace() || c == '_');
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        words.join(" ")
     };
+    let name = plain(name);
+    let same = |line: &str| letters(line).eq(letters(&name));
     let (_, meant) = lines().find(|(line, _)| same(line))?;
     // An older database has the older name.
     let former = || {
@@ -96,6 +93,22 @@ fn listed(name: &str) -> Option<TimeZone> {
         older.find_map(|(before, _)| TimeZone::get(before).ok())
     };
     iana(meant).or_else(former)
+}
+
+/// The letters of a name, without case and the accents that some have and others leave out: `Brasília`.
+fn letters(text: &str) -> impl Iterator<Item = char> {
+    let small = text.chars().flat_map(char::to_lowercase);
+    small.map(|c| match c {
+        '_' => ' ',
+        'á' | 'à' | 'â' | 'ã' | 'ä' => 'a',
+        'é' | 'è' | 'ê' | 'ë' => 'e',
+        'í' | 'ì' | 'î' | 'ï' => 'i',
+        'ó' | 'ò' | 'ô' | 'õ' | 'ö' => 'o',
+        'ú' | 'ù' | 'û' | 'ü' => 'u',
+        'ç' => 'c',
+        'ñ' => 'n',
+        other => other,
+    })
 }
 
 fn lines() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -109,6 +122,9 @@ fn variant(name: &str) -> Option<TimeZone> {
     let bare = bare.trim_end_matches([' ', '-', '_']);
     let number = bare.trim_end_matches(|c: char| c.is_ascii_digit());
     let uncounted = number.trim_end_matches([' ', '-', '_']);
+    if bare != uncounted && iana(uncounted) == Some(TimeZone::UTC) {
+        return None; // GMT-25 is no copy of GMT
+    }
     let dashed = |text: &str| text.replacen('-', "/", 1);
     let endings = [
         " Standard Time",
@@ -128,11 +144,10 @@ fn variant(name: &str) -> Option<TimeZone> {
         &dashed(uncounted),
         &standard,
     ];
-    let found = variants.into_iter().filter(|variant| variant.len() >= 3);
-    // GMT-25 is no copy of GMT.
-    found
-        .filter_map(known)
-        .find(|zone| bare == uncounted || *zone != TimeZone::UTC)
+    variants
+        .into_iter()
+        .filter(|variant| variant.len() >= 3)
+        .find_map(known)
 }
 
 /// A name that is an offset and nothing else: `+01:00`, `GMT-0400`, `UTC+3`, `(UTC+05:30)`.

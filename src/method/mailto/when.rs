@@ -137,6 +137,13 @@ impl Times {
         };
         let shown = |moment: &Option<Moment>| Some(out_of_utc(moment.as_ref()?, usual));
         let (start, end) = (shown(&event.start), shown(&event.end));
+        // A start without zone beside an end with one is in that zone, as Cyrus takes it, too.
+        let start = match (start, &end) {
+            (Some(start @ Moment::Local(_)), Some(end)) if !end.is_utc() => {
+                Some(beside_or_own(&start, Some(end)))
+            }
+            (start, _) => start,
+        };
         // An event has a start: what has an end alone is a task.
         if event.task || start.is_none() {
             return Times {
@@ -208,15 +215,18 @@ fn ends(start: Option<&Moment>, end: Option<Moment>) -> (Option<Moment>, Option<
 /// The name of the moment's zone and its short one at that time; both empty where there is none.
 fn zone(moment: &Moment) -> (String, String) {
     match moment {
-        Moment::Zoned(time) => (zone_name(time), time.strftime("%Z").to_string()),
+        Moment::Zoned(time) => zone_names(time),
         Moment::Unknown(_, name) => (name.clone(), name.clone()),
         _ => (String::new(), String::new()),
     }
 }
 
-fn zone_name(zoned: &Zoned) -> String {
-    let name = zoned.time_zone().iana_name();
-    name.map_or_else(|| zoned.strftime("%Z").to_string(), str::to_owned)
+fn zone_names(time: &Zoned) -> (String, String) {
+    let zone = time.time_zone();
+    let info = zone.to_offset_info(time.timestamp());
+    let short = info.abbreviation().to_owned();
+    let name = zone.iana_name().unwrap_or(&short).to_owned();
+    (name, short)
 }
 
 /// A person's name and address.

@@ -45,7 +45,7 @@ pub struct Event {
     pub series: Option<Series>,
     /// Whether it is this instance of a series and all later ones (RANGE=THISANDFUTURE, RFC 5545 section 3.2.13).
     pub and_later: bool,
-    /// Where it takes place as a meeting of a conference service: URIs, as they came.
+    /// Where it takes place as a meeting of a conference service: links, as they came.
     pub meetings: Vec<String>,
     /// URL: where there is more about it, as it came.
     pub url: String,

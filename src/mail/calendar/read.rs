@@ -223,7 +223,14 @@ fn take(event: &mut Event, line: &Line) {
         | "X-MICROSOFT-ONLINEMEETINGCONFLINK"
         | "X-MICROSOFT-ONLINEMEETINGEXTERNALLINK" => {
             let link = unquoted(&line.value);
-            if event.meetings.len() < LINKS && !event.meetings.iter().any(|known| known == link) {
+            let is_web = link
+                .get(..4)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
+            // Telephone numbers and chat rooms may stand before it.
+            if is_web
+                && event.meetings.len() < LINKS
+                && !event.meetings.iter().any(|known| known == link)
+            {
                 event.meetings.push(link.to_owned());
             }
         }

@@ -435,6 +435,7 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
                 "socket-folder note 0",
                 "nobody note 0",
                 "nothing note 0",
+                "sieve note 0",
             ],
         ),
         (
@@ -442,7 +443,12 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
                 DIR,
                 &services("notify cmd=\"/opt/notifyd\" listen=\"/elsewhere\" prefork=1"),
             ),
-            &["proto note 2", "listen note 2", "nothing note 0"],
+            &[
+                "proto note 2",
+                "listen note 2",
+                "nothing note 0",
+                "sieve note 0",
+            ],
         ),
         (
             with("event_exclude_specialuse: \\Junk Sent \\Nosuch"),

@@ -134,7 +134,7 @@ fn rules_in_words() {
     for (rule, en, de, fr) in [
         ("FREQ=DAILY", "Repeats every day", "Wiederholt sich täglich", "Se répète chaque jour"),
         ("FREQ=DAILY;INTERVAL=3;COUNT=1", "Repeats every 3 days, once", "Wiederholt sich alle 3 Tage, einmal", "Se répète tous les 3 jours, 1 fois"),
-        ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "Repeats every weekday, Monday to Friday", "Wiederholt sich montags bis freitags", "Se répète du lundi au vendredi"),
+        ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "Repeats every weekday (Monday to Friday)", "Wiederholt sich montags bis freitags", "Se répète du lundi au vendredi"),
         ("FREQ=WEEKLY;BYDAY=FR,MO,WE", "Repeats every Monday, Wednesday and Friday", "Wiederholt sich jeden Montag, Mittwoch und Freitag", "Se répète chaque lundi, mercredi et vendredi"),
         ("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,FR", "Repeats every 2 weeks on Monday and Friday", "Wiederholt sich alle 2 Wochen am Montag und Freitag", "Se répète toutes les 2 semaines, le lundi et vendredi"),
         ("FREQ=WEEKLY;UNTIL=20270412T215959Z", "Repeats every Monday until Monday, 12 April 2027", "Wiederholt sich jeden Montag bis Montag, 12. April 2027", "Se répète chaque lundi jusqu’au lundi 12 avril 2027"),
@@ -329,5 +329,97 @@ fn names_cannot_become_html() {
         let said = said(language, &message);
         assert!(!said.html.contains("<img"), "{language}");
         assert!(said.text.contains("<img src=x>"), "{language}");
+    }
+}
+
+/// What `details` says of how an object of another program's test suite repeats, and where its links lead.
+fn said_of_file(name: &str) -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/invitations/");
+    let bytes = std::fs::read(format!("{folder}{name}.ics")).unwrap();
+    let mut ical = String::from_utf8_lossy(&bytes).into_owned();
+    if !ical.starts_with("BEGIN:VCALENDAR") {
+        ical = format!("BEGIN:VCALENDAR\r\n{ical}\r\nEND:VCALENDAR\r\n");
+    }
+    let mut message = object("REQUEST", "");
+    message["ical"] = json!(ical);
+    let said = said("en", &message);
+    // A line and its continuations.
+    let (mut lines, mut open): (Vec<String>, bool) = (Vec::new(), false);
+    for line in said.text.lines() {
+        let begins = ["Repeats", "Not on", "Also on", "Different on", "One of", "This date"];
+        let text = line.trim_start();
+        if begins.iter().any(|begin| text.starts_with(begin)) || ["Join: ", "More: "].iter().any(|begin| line.starts_with(begin)) {
+            lines.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
+            open = true;
+        } else if let (Some(last), true) = (lines.last_mut(), open && line.starts_with("           ")) {
+            last.push(' ');
+            last.push_str(text);
+        } else {
+            open = false;
+        }
+    }
+    lines
+}
+
+#[test]
+fn objects_of_other_programs() {
+    for (file, said) in [
+        ("alt-desc", &["More: https://podio.com/xxxxxxyyyyyy/zpodio-testgelande/apps/calendar/items/5"][..]),
+        ("bad-frequency", &["Repeats"]),
+        ("bad-rdate", &["Also on Wednesday, 1 January 1997, 18:00"]),
+        ("bad-rule", &["Repeats every weekday (Monday to Friday)", "Not on Thursday, 15 October 2020"]),
+        ("biweekly", &[
+            "Repeats every 2 weeks on Monday and Thursday until Sunday, 13 August 2017",
+            "Not on Thursday, 6 July 2017, Monday, 17 July 2017, Thursday, 20 July 2017 and Thursday, 3 August 2017",
+        ]),
+        ("blanks-in-byday", &["Repeats every weekday (Monday to Friday) until Wednesday, 22 July 2015"]),
+        ("conferences", &["Join: https://chat.example.com/audio?id=123456"]),
+        ("daily-exdates", &[
+            "Repeats every day, 100 times",
+            "Not on Tuesday, 2 April 1996, Wednesday, 3 April 1996 and Thursday, 4 April 1996",
+        ]),
+        ("daily-moved", &[
+            "Repeats every day, 10 times",
+            "Not on Wednesday, 8 July 2015 and Friday, 10 July 2015",
+            "Different on Tuesday, 7 July 2015, 12:00",
+        ]),
+        ("day-exdate", &["Repeats every day until Sunday, 23 March 2008", "Not on Tuesday, 11 March 2008"]),
+        ("exchange", &[
+            "Repeats every Tuesday and Thursday until Monday, 17 August 2026",
+            "Different on Thursday, 26 February 2026, 00:00",
+        ]),
+        ("instance-first", &["Repeats every day, 3 times", "Different on Wednesday, 11 February 2026, 10:00"]),
+        ("instance-first-until", &["Repeats every day until Sunday, 28 August 2016", "Different on Friday, 26 August 2016, 14:00"]),
+        ("local-until", &["Repeats every Tuesday until Tuesday, 19 June 2007"]),
+        // Of each month but three: no sentence says that.
+        ("monthly-of-months", &["Repeats", "Also on Wednesday, 13 December 2023", "Not on Wednesday, 20 December 2023"]),
+        // The dates that are left out are in another zone than the start.
+        ("quoted-zone", &["Repeats every day, 10 times", "Not on Wednesday, 8 July 2015, 15:00 and Friday, 10 July 2015, 15:00"]),
+        ("rdate-period", &[
+            "Repeats every day, 5 times",
+            "Also on Monday, 2 January 2006, 15:00",
+            "Different on Wednesday, 4 January 2006, 12:00",
+        ]),
+        ("rscale", &["Repeats"]),
+        ("this-and-future", &[
+            "Also on Tuesday, 3 April 2018, Tuesday, 10 April 2018, Tuesday, 17 April 2018, Tuesday, 24 April 2018, Tuesday, 1 May 2018, Tuesday, 8 May 2018, Tuesday, 15 May 2018, Tuesday, 22 May 2018, Tuesday, 29 May 2018, Tuesday, 5 June 2018 and 8 more",
+            "This date of a series and all later ones",
+        ]),
+        ("two-days-exdates", &[
+            "Repeats every Friday and Saturday until Thursday, 24 October 2013",
+            "Not on Friday, 11 October 2013 and Saturday, 12 October 2013",
+        ]),
+        ("tzid-slash", &["Repeats every Friday"]),
+        ("url", &["More: http://www.meetup.com/Phoenix-Drupal-User-Group/events/33627272/"]),
+        ("weekly-exdates", &[
+            "Repeats every Tuesday until Tuesday, 3 July 2012",
+            "Not on Tuesday, 3 April 2012, Tuesday, 10 April 2012, Tuesday, 17 April 2012, Tuesday, 1 May 2012 and Tuesday, 29 May 2012",
+        ]),
+        ("whole-days", &["Repeats every day, 3 times", "Different on Monday, 28 October 2024"]),
+        ("windows-zone", &["Repeats every Tuesday and Thursday until Thursday, 17 December 2020"]),
+        ("working-days", &["Repeats every weekday (Monday to Friday)"]),
+        ("yearly", &["Repeats every year on the 14th of July"]),
+    ] {
+        assert_eq!(said_of_file(file), said, "{file}");
     }
 }

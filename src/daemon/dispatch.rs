@@ -7,6 +7,7 @@ use super::lanes::{Ended, Lane, Report};
 use super::monitor::Monitor;
 use super::retry::{Verdict, verdict};
 use super::rules::Rules;
+use super::suspects::{self, Alone, Danger, danger};
 use super::throttle::{Throttle, and_more};
 use super::waker::{Waker, Wants};
 use super::watchdog::Beat;
@@ -107,6 +108,7 @@ impl Dispatcher {
             monitor,
             stop: None,
             purge_at: Instant::now(),
+            alone: Alone::default(),
             beat: Beat::default(),
         };
         let beat = dispatch.beat.clone();
@@ -158,6 +160,7 @@ struct Dispatch {
     monitor: Arc<Monitor>,
     stop: Option<Stop>,
     purge_at: Instant,
+    alone: Alone,
     beat: Beat,
 }
 
@@ -249,6 +252,10 @@ impl Dispatch {
     fn begin_due(&mut self) -> Duration {
         let now = spool::now();
         let mut wait = IDLE;
+        if let Some(alone) = self.alone.wait(&self.lanes) {
+            return wait.min(alone);
+        }
+        let mut poison = Vec::new();
         for (place, lane) in self.lanes.iter_mut().enumerate() {
             if lane.room() == 0 {
                 continue; // the end of an attempt wakes us
@@ -260,10 +267,14 @@ impl Dispatch {
             }
             self.beat.now(); // each look may wait for who has the file locked, as sqlite3 by hand
             self.wants.raise(place);
-            match begin_lane(&self.spool, lane, now) {
-                Ok(next) => {
+            match begin_lane(&self.spool, lane, now, &mut poison) {
+                Ok(Looked::Next(next)) => {
                     lane.look_at = Instant::now() + next;
                     wait = wait.min(next);
+                }
+                Ok(Looked::Suspect) => {
+                    wait = wait.min(self.alone.begin(place));
+                    break;
                 }
                 Err(error) => {
                     if let Some(kept_back) = self.deferrals.may_say(b"spool", 1, Instant::now()) {
@@ -276,7 +287,20 @@ impl Dispatch {
                 }
             }
         }
+        if !poison.is_empty() {
+            poison.iter().for_each(|row| self.hold_poison(row, now));
+            self.settle();
+        }
         wait
+    }
+
+    /// The process died too often in attempts of this delivery.
+    fn hold_poison(&mut self, row: &Row, now: Micros) {
+        let why = suspects::why(row);
+        self.monitor.put_on_hold(row, &why, now);
+        error!("{}", line(row, "held", &why, now));
+        let (id, error) = (row.kept.id, why);
+        self.unsettled.push(Settlement::Hold { id, at: now, error });
     }
 
     /// Writes down how attempts ended; false when the disk refuses, and they stay for the next time.
@@ -385,29 +409,55 @@ impl Dispatch {
     }
 }
 
-/// Begins attempts of one lane; how long it may sleep before the next is due.
-fn begin_lane(spool: &Spool, lane: &mut Lane, now: Micros) -> rusqlite::Result<Duration> {
+/// What came of looking for due deliveries of a lane.
+enum Looked {
+    /// It may sleep so long before the next is due.
+    Next(Duration),
+    /// It has begun one that may be what the process died of.
+    Suspect,
+}
+
+/// Begins attempts of one lane. What must not be attempted any more is added to `poison`.
+fn begin_lane(
+    spool: &Spool,
+    lane: &mut Lane,
+    now: Micros,
+    poison: &mut Vec<Row>,
+) -> rusqlite::Result<Looked> {
     let far = (lane.policy.maximum * 2).max(FAR).as_micros() as Micros;
     while lane.room() > 0 {
         match spool.next_due(lane.kind.name)? {
-            None => return Ok(IDLE),
+            None => return Ok(Looked::Next(IDLE)),
             Some(due) if due > now + far => {
                 let count = spool.pull_in(lane.kind.name, now + far, now)?;
                 warn!(
                     "spool: {count} deliveries were due later than any wait: the clock was set back, or maximum lowered; they are due now"
                 );
             }
-            Some(due) if due > now => return Ok(Duration::from_micros((due - now).unsigned_abs())),
+            Some(due) if due > now => {
+                let wait = Duration::from_micros((due - now).unsigned_abs());
+                return Ok(Looked::Next(wait));
+            }
             Some(_) => {
                 let rows = spool.claim(lane.kind.name, now, lane.room())?;
                 if rows.is_empty() {
-                    return Ok(TROUBLE); // due, but not to be had: somebody else changed it
+                    return Ok(Looked::Next(TROUBLE)); // due, but not to be had: somebody else changed it
                 }
+                let of = |row: &Row| danger(lane.kind.immediate, row.crashes);
+                let (bad, rows): (Vec<Row>, Vec<Row>) =
+                    rows.into_iter().partition(|row| of(row) == Danger::Poison);
+                poison.extend(bad);
+                let is_suspect = rows.iter().any(|row| of(row) == Danger::Suspect);
+                let alone = lane.careful && is_suspect;
+                lane.careful &= is_suspect || rows.is_empty();
                 lane.begin(rows);
+                if alone {
+                    return Ok(Looked::Suspect);
+                }
             }
         }
     }
-    Ok(IDLE) // the end of an attempt wakes us
+    Ok(Looked::Next(IDLE)) // the end of an attempt wakes us
 }
 
 /// `ID: method=…, class=…, user=…, attempts=…, delay=…, status=… (why)`; nothing of it can start another line.

@@ -29,6 +29,7 @@ mod service;
 mod stand_in;
 mod stats;
 mod streams;
+mod suspects;
 mod throttle;
 mod waker;
 mod watchdog;

@@ -249,7 +249,7 @@ impl Intake {
 
     /// Its id.
     fn owe(&mut self, kind: &'static Kind, notification: &Notification, arrival: Arrival) -> i64 {
-        let received = spool::now();
+        let received = self.spool.now();
         let id = self.spool.new_id(received);
         let file = if kind.wants_message {
             self.keep_message(id, notification, arrival.sent)

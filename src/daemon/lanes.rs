@@ -256,6 +256,7 @@ mod tests {
             crashes: 0,
             asked: 0,
             delay: 0,
+            waited: 0,
             error: None,
         }
     }

@@ -302,7 +302,7 @@ impl Monitor {
     pub(super) fn committed(&self, rows: &[NewRow], kept: Kept) {
         self.committing.store(0, Ordering::Relaxed);
         let Some(first) = rows.first() else { return };
-        let waited = (spool::now() - first.received).max(0).unsigned_abs();
+        let waited = (self.spool.now() - first.received).max(0).unsigned_abs();
         self.metrics.uncommitted.note(Duration::from_micros(waited));
         let count = rows.len() as u64;
         match kept {

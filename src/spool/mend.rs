@@ -68,6 +68,7 @@ impl Spool {
             .fetch_max(disk.last_id().unwrap_or(0), Ordering::Relaxed);
         *self.disk.first() = disk;
         self.place_is_new();
+        self.rows_are_foreign();
         if let Some(refusal) = &mut self.memory().refuses {
             refusal.unopened = false;
         }

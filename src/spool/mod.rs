@@ -12,6 +12,7 @@
 //! once, and a power cut after at most [`sync::EVERY`]; see [`sync`].
 
 mod adopt;
+mod clock;
 pub mod db;
 pub mod depth;
 pub mod files;
@@ -38,6 +39,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use turn::Turns;
 
+#[cfg(test)]
+pub(crate) use clock::FakeTime;
+pub use clock::{Clock, Progress, Retiming};
 pub use db::{NewRow, Row, Settlement};
 pub use room::Limits;
 pub use time::{Micros, id_text, now};
@@ -73,6 +77,9 @@ pub struct Spool {
     room: Room,
     /// Rows dropped for want of room since the start.
     dropped: AtomicU64,
+    clock: Clock,
+    /// Rows of another process are here, and their due times were not looked at yet.
+    foreign: AtomicBool,
     ledger: Arc<Ledger>,
 }
 
@@ -105,6 +112,14 @@ impl Spool {
     /// # Errors
     /// When there is no memory.
     pub fn open_with(folder: &Path, limits: Limits) -> io::Result<Spool> {
+        Spool::open_at(folder, limits, Clock::system())
+    }
+
+    /// Opens the spool, by another clock than the system's.
+    ///
+    /// # Errors
+    /// As [`Spool::open_with`].
+    pub(crate) fn open_at(folder: &Path, limits: Limits, clock: Clock) -> io::Result<Spool> {
         let memory = Db::memory().map_err(io::Error::other)?;
         let opened =
             open_disk(folder, limits).and_then(|disk| remove_orphans(folder, &disk).map(|()| disk));
@@ -137,6 +152,8 @@ impl Spool {
             last_id: AtomicI64::new(last),
             room: Room::new(limits),
             dropped: AtomicU64::new(0),
+            clock,
+            foreign: AtomicBool::new(true),
             ledger: Arc::new(Ledger::new(folder)),
         })
     }
@@ -278,24 +295,10 @@ impl Spool {
         }
     }
 
-    /// Makes rows of `method` that are due after `horizon` due at `now`: no wait is that long, so the clock
-    /// was wrong when they were written. How many.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn pull_in(&self, method: &str, horizon: Micros, now: Micros) -> rusqlite::Result<usize> {
-        let mut count = match self.is_degraded() {
-            true => self.memory().db.pull_in(method, horizon, now)?,
-            false => 0,
-        };
-        loop {
-            // The intake goes before each batch.
-            let some = self.disk.later().pull_in(method, horizon, now)?;
-            count += some;
-            if some == 0 {
-                return Ok(count);
-            }
-        }
+    /// Whether somebody else, as `notifyctl`, has changed what is on disk since this was asked last.
+    pub fn changed_by_others(&self) -> bool {
+        // What is wrong with the disk shows in the next claim.
+        self.disk.later().changed_by_others().unwrap_or(false)
     }
 
     /// Removes rows that failed before `before`.
@@ -431,6 +434,8 @@ mod tests {
         let defer = Settlement::Defer {
             id: in_memory.id,
             due: now(),
+            delay: 0,
+            waited: 0,
             error: "later".into(),
         };
         let mut ends = vec![done.clone(), defer];

@@ -51,6 +51,8 @@ fn dispatch(spool: &Arc<Spool>, method: Arc<dyn Method>) -> Dispatch {
         alone: Alone::default(),
         beat: Beat::default(),
         purge_at: Instant::now(),
+        changes_at: Instant::now(),
+        retiming: None,
     }
 }
 

@@ -18,6 +18,11 @@ pub(in crate::spool) const LONG: i64 = 1024;
 /// than making a file longer.
 const KEPT_LENGTH: u64 = 64 << 20;
 
+/// How long another process may have the file locked.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is tried meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
 impl Db {
     /// Moves the log into the file, as far as no reader needs it. When all of it was moved, the next commit
     /// begins the log anew. Waits for nobody.
@@ -90,12 +95,22 @@ pub(in crate::spool) fn make_file(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Called by SQLite when another process has the file locked, the how manieth time; whether it shall try again. It tries
+/// more often than SQLite would by itself: senders wait, and others lock the file for a few milliseconds.
+fn wait_for_others(times: i32) -> bool {
+    let goes_on = LOOK_EVERY * times.unsigned_abs() < PATIENCE;
+    if goes_on {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    goes_on
+}
+
 /// A connection to the spool file at `path`, set up for the log.
 pub(in crate::spool) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // It makes no file: who only looks would put one in the place of a spool that was removed.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_handler(Some(wait_for_others))?;
     // A hand-over must not wait for the disk; the next process goes on with the log as it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // Else SQLite plans a statement anew each time another value is bound to it.

@@ -172,7 +172,7 @@ impl Invitation {
 
     /// What the template gets.
     fn values(&self, user: &[u8]) -> Map<String, Value> {
-        let mut values = appointment(&self.object.event);
+        let mut values = appointment(&self.object.event, None);
         let person =
             |address: &Address| json!({ "name": self.name(address), "email": address.to_string() });
         let own = json!({

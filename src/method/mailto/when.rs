@@ -2,16 +2,20 @@
 //!
 //! ```text
 //!   2026-11-26 14:05 in Berlin   {"year":2026,"month":11,"day":26,"weekday":4,"hour":14,"minute":5,
-//!                                 "date":"2026-11-26","time":"14:05","offset":"+01:00"}
+//!                                 "date":"2026-11-26","time":"14:05","offset":"+01:00",
+//!                                 "zone":"Europe/Berlin","abbreviation":"CET","unknown_zone":"",
+//!                                 "all_day":false}
 //! ```
 //!
 //! The end of an appointment of whole days is its last day, as people say it, and not the first one after it, as
-//! iCalendar does.
+//! iCalendar does. Times are compared as moments, and shown in the zone that the appointment names; those in UTC, which
+//! programs store and nobody lives by, in the other zone of the appointment, else in that of the reader.
 
 use crate::mail::address::Address;
 use crate::mail::calendar::{Event, Moment, Person, unquoted, without_mailto};
 use crate::mail::uri::percent_decoded;
 use jiff::Zoned;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 /// A moment in its parts.
@@ -20,6 +24,11 @@ pub(super) fn parts(moment: &Moment) -> Value {
     let offset = match moment {
         Moment::Zoned(zoned) => zoned.strftime("%:z").to_string(),
         _ => String::new(),
+    };
+    let (zone, abbreviation) = zone(moment);
+    let unknown = match moment {
+        Moment::Unknown(_, name) => name.as_str(),
+        _ => "",
     };
     json!({
         "year": clock.year(),
@@ -31,6 +40,10 @@ pub(super) fn parts(moment: &Moment) -> Value {
         "date": clock.strftime("%Y-%m-%d").to_string(),
         "time": clock.strftime("%H:%M").to_string(),
         "offset": offset,
+        "zone": zone,
+        "abbreviation": abbreviation,
+        "unknown_zone": unknown,
+        "all_day": matches!(moment, Moment::Date(_)),
     })
 }
 
@@ -39,39 +52,160 @@ pub(super) fn parts_or_null(moment: Option<&Moment>) -> Value {
     moment.map_or(Value::Null, parts)
 }
 
-/// What there is to say of `event`.
-pub(super) fn appointment(event: &Event) -> Map<String, Value> {
-    let last = last(event);
-    let same_day = match (&event.start, &last) {
+/// What there is to say of `event` to somebody who lives in `reader`.
+pub(super) fn appointment(event: &Event, reader: Option<&TimeZone>) -> Map<String, Value> {
+    let times = Times::of(event, reader);
+    let start = times.start.as_ref();
+    let same_day = match (start, times.end.as_ref().or(times.end_elsewhere.as_ref())) {
         (Some(start), Some(last)) => start.date() == last.date(),
         _ => true,
     };
-    let (zone, abbreviation) = zone(event);
-    let recurrence = match (&event.recurrence, &event.start) {
-        (Some(recurrence), Some(start)) => Some(recurrence.clone().beside(start)),
-        (recurrence, _) => recurrence.clone(),
-    };
+    let (zone, abbreviation) = start.map(zone).unwrap_or_default();
     let values = json!({
         "summary": event.summary,
         "description": event.description,
         "location": event.location,
         "organizer": event.organizer.as_ref().map(name_and_email),
         "attendees": event.attendees.iter().map(attendee).collect::<Vec<_>>(),
-        "all_day": matches!(event.start, Some(Moment::Date(_))),
-        "floating": matches!(event.start, Some(Moment::Local(_))) && event.unknown_zone.is_empty(),
+        "task": times.due.is_some() || event.task,
+        "all_day": matches!(start, Some(Moment::Date(_))),
+        "floating": matches!(start, Some(Moment::Local(_))),
         "zone": zone,
         "abbreviation": abbreviation,
-        "start": parts_or_null(event.start.as_ref()),
-        "end": parts_or_null(last.as_ref()),
+        "start": parts_or_null(start),
+        "end": parts_or_null(times.end.as_ref()),
+        "end_elsewhere": parts_or_null(times.end_elsewhere.as_ref()),
+        "due": parts_or_null(times.due.as_ref()),
         "same_day": same_day,
         "several_days": !same_day,
-        "recurrence": parts_or_null(recurrence.as_ref()),
+        "recurrence": parts_or_null(times.recurrence.as_ref()),
+        "moved_from": parts_or_null(times.moved_from.as_ref()),
         "repeats": event.repeats,
     });
     match values {
         Value::Object(values) => values,
         _ => Map::new(),
     }
+}
+
+/// The times of an appointment as they are shown.
+#[derive(Default)]
+struct Times {
+    start: Option<Moment>,
+    /// The end as people say it, in the zone of the start. None when it is not behind the start, or cannot be compared.
+    end: Option<Moment>,
+    /// The end in its own zone, when clocks show another time there, or when nobody knows how the two compare.
+    end_elsewhere: Option<Moment>,
+    /// When a task must be done.
+    due: Option<Moment>,
+    /// Which instance of a series it is.
+    recurrence: Option<Moment>,
+    /// When that would have been, when it is at another time and both can be compared.
+    moved_from: Option<Moment>,
+}
+
+impl Times {
+    fn of(event: &Event, reader: Option<&TimeZone>) -> Times {
+        let all = [&event.start, &event.end];
+        let named = all.into_iter().flatten().find(|moment| {
+            matches!(moment, Moment::Zoned(_)) && !moment.is_utc()
+        });
+        let usual = match named {
+            Some(Moment::Zoned(zoned)) => Some(zoned.time_zone()),
+            _ => reader,
+        };
+        let shown = |moment: &Option<Moment>| Some(out_of_utc(moment.as_ref()?, usual));
+        let (start, end) = (shown(&event.start), shown(&event.end));
+        // A start without zone beside an end with one is in that zone, as Cyrus takes it, too.
+        let start = match (start, &end) {
+            (Some(start @ Moment::Local(_)), Some(end)) if !end.is_utc() => {
+                Some(beside_or_own(&start, Some(end)))
+            }
+            (start, _) => start,
+        };
+        // An event has a start: what has an end alone is a task.
+        if event.task || start.is_none() {
+            return Times {
+                due: end.map(|end| beside_or_own(&end, start.as_ref())),
+                ..Times::of_start(start, shown(&event.recurrence))
+            };
+        }
+        let (end, end_elsewhere) = ends(start.as_ref(), end);
+        Times {
+            end,
+            end_elsewhere,
+            ..Times::of_start(start, shown(&event.recurrence))
+        }
+    }
+
+    fn of_start(start: Option<Moment>, recurrence: Option<Moment>) -> Times {
+        let compared = match (&start, &recurrence) {
+            (Some(start), Some(recurrence)) => recurrence.beside(start),
+            _ => None,
+        };
+        let moved_from = compared.clone().filter(|before| Some(before) != start.as_ref());
+        Times {
+            start,
+            recurrence: compared.or(recurrence),
+            moved_from,
+            ..Times::default()
+        }
+    }
+}
+
+/// A time in UTC as it is in `zone`, any other one as it is.
+fn out_of_utc(moment: &Moment, zone: Option<&TimeZone>) -> Moment {
+    match (moment, zone) {
+        (Moment::Zoned(time), Some(zone)) if moment.is_utc() => {
+            Moment::Zoned(time.with_time_zone(zone.clone()))
+        }
+        _ => moment.clone(),
+    }
+}
+
+fn beside_or_own(moment: &Moment, other: Option<&Moment>) -> Moment {
+    let beside = other.and_then(|other| moment.beside(other));
+    beside.unwrap_or_else(|| moment.clone())
+}
+
+/// The end in the zone of the start, and as it is shown where that is another one.
+fn ends(start: Option<&Moment>, end: Option<Moment>) -> (Option<Moment>, Option<Moment>) {
+    let (Some(start), Some(end)) = (start, end) else {
+        return (None, None);
+    };
+    let Some(last) = end.beside(start) else {
+        let named = |moment: &Moment| !zone(moment).0.is_empty();
+        let both = named(start) && named(&end);
+        return (None, Some(end).filter(|_| both));
+    };
+    let last = match (last, start) {
+        (Moment::Date(after), Moment::Date(first)) => {
+            let last = after.yesterday().ok();
+            last.filter(|last| last >= first).map(Moment::Date)
+        }
+        (last, start) => last.is_behind(start).then_some(last),
+    };
+    let differs = |last: &Moment| zone(last).1 != zone(&end).1 || last.clock() != end.clock();
+    let named = |end: &Moment| !zone(end).0.is_empty();
+    let elsewhere = last.as_ref().is_some_and(differs) && named(&end);
+    (last, elsewhere.then_some(end))
+}
+
+/// The name of the moment's zone and its short one at that time; both empty where there is none.
+fn zone(moment: &Moment) -> (String, String) {
+    match moment {
+        Moment::Zoned(time) => zone_names(time),
+        Moment::Unknown(_, name) => (name.clone(), name.clone()),
+        _ => (String::new(), String::new()),
+    }
+}
+
+fn zone_names(time: &Zoned) -> (String, String) {
+    let zone = time.time_zone();
+    let info = zone.to_offset_info(time.timestamp());
+    let short = info.abbreviation().to_owned();
+    let name = zone.iana_name().unwrap_or(&short).to_owned();
+    (name, short)
 }
 
 /// A person's name and address.
@@ -90,33 +224,6 @@ fn email(person: &Person) -> String {
         (Err(_), true) => person.address().to_owned(),
         (Err(_), false) => without_mailto(&person.uri).unwrap_or_default().to_owned(),
     }
-}
-
-/// The end as people say it, in the zone of the start. None when it is not behind the start.
-fn last(event: &Event) -> Option<Moment> {
-    let start = event.start.as_ref()?;
-    match (event.end.clone()?.beside(start), start) {
-        (Moment::Date(end), Moment::Date(first)) => {
-            let last = end.yesterday().ok()?;
-            (last >= *first).then_some(Moment::Date(last))
-        }
-        (Moment::Zoned(end), Moment::Zoned(start)) => (end > *start).then_some(Moment::Zoned(end)),
-        (end, start) => (end.clock() > start.clock()).then_some(end),
-    }
-}
-
-/// The zone's name and its short one at the start; both empty where there is none.
-fn zone(event: &Event) -> (String, String) {
-    match &event.start {
-        Some(Moment::Zoned(start)) => (zone_name(start), start.strftime("%Z").to_string()),
-        Some(Moment::Local(_)) => (event.unknown_zone.clone(), event.unknown_zone.clone()),
-        _ => (String::new(), String::new()),
-    }
-}
-
-fn zone_name(zoned: &Zoned) -> String {
-    let name = zoned.time_zone().iana_name();
-    name.map_or_else(|| zoned.strftime("%Z").to_string(), str::to_owned)
 }
 
 /// The address in a `mailto:` URI (RFC 6068), or a bare one. `%XX` of a URI is taken back once; quotation marks around
@@ -165,9 +272,13 @@ mod tests {
         }
     }
 
+    fn shown(event: &Event) -> Map<String, Value> {
+        appointment(event, None)
+    }
+
     #[test]
     fn times_in_a_zone_with_summer_time() {
-        let values = appointment(&event(
+        let values = shown(&event(
             "20261126T140500",
             "20261126T150000",
             "Europe/Berlin",
@@ -176,7 +287,8 @@ mod tests {
             values["start"],
             json!({
                 "year": 2026, "month": 11, "day": 26, "weekday": 4, "hour": 14, "minute": 5,
-                "date": "2026-11-26", "time": "14:05", "offset": "+01:00"
+                "date": "2026-11-26", "time": "14:05", "offset": "+01:00",
+                "zone": "Europe/Berlin", "abbreviation": "CET", "unknown_zone": "", "all_day": false
             })
         );
         assert_eq!(values["zone"], "Europe/Berlin");
@@ -185,7 +297,7 @@ mod tests {
             (&values["same_day"], &values["several_days"]),
             (&json!(true), &json!(false))
         );
-        let values = appointment(&event(
+        let values = shown(&event(
             "20260726T220000",
             "20260727T010000",
             "Europe/Berlin",
@@ -197,7 +309,7 @@ mod tests {
 
     #[test]
     fn days_end_with_their_last_one() {
-        let one = appointment(&event("20261123", "20261124", ""));
+        let one = shown(&event("20261123", "20261124", ""));
         assert_eq!(
             (&one["all_day"], &one["floating"]),
             (&json!(true), &json!(false))
@@ -210,7 +322,7 @@ mod tests {
             (&one["zone"], &one["start"]["offset"]),
             (&json!(""), &json!(""))
         );
-        let three = appointment(&event("20261230", "20270102", ""));
+        let three = shown(&event("20261230", "20270102", ""));
         assert_eq!(
             (&three["end"]["date"], &three["several_days"]),
             (&json!("2027-01-01"), &json!(true))
@@ -220,7 +332,7 @@ mod tests {
 
     #[test]
     fn what_floats_has_no_zone_and_an_end_before_the_start_is_none() {
-        let values = appointment(&event("20261123T101500", "20261123T101500", "[floating]"));
+        let values = shown(&event("20261123T101500", "20261123T101500", "[floating]"));
         assert_eq!(
             (&values["floating"], &values["zone"]),
             (&json!(true), &json!(""))
@@ -229,19 +341,24 @@ mod tests {
             (&values["end"], &values["same_day"]),
             (&Value::Null, &json!(true))
         );
-        assert_eq!(appointment(&Event::default())["start"], Value::Null);
+        assert_eq!(shown(&Event::default())["start"], Value::Null);
     }
 
     #[test]
     fn a_zone_that_nobody_knows_is_named() {
         let mut event = event("20261123T101500", "20261123T111500", "");
-        event.unknown_zone = "W. Europe Standard Time".into();
-        let values = appointment(&event);
+        event.start = event.start.map(|start| start.in_unknown("custom_X"));
+        event.end = event.end.map(|end| end.in_unknown("custom_X"));
+        let values = shown(&event);
         assert_eq!(
             (&values["floating"], &values["start"]["offset"]),
             (&json!(false), &json!(""))
         );
-        assert_eq!(values["zone"], "W. Europe Standard Time");
+        assert_eq!(
+            (&values["zone"], &values["start"]["unknown_zone"]),
+            (&json!("custom_X"), &json!("custom_X"))
+        );
+        assert_eq!(values["end"]["time"], "11:15");
     }
 
     #[test]

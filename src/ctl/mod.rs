@@ -238,7 +238,7 @@ fn dispatch(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure>
     };
     let arguments = Arguments::parse(&[files, rest].concat(), &options::parts(command).0)?;
     if arguments.help() {
-        write!(streams.out, "{}{}\n", call_of(command), command.help())?;
+        writeln!(streams.out, "{}{}", call_of(command), command.help())?;
         return Ok(());
     }
     (command.run)(arguments, streams)

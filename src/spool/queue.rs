@@ -76,10 +76,12 @@ impl Change {
     fn assignments(self) -> Option<&'static str> {
         match self {
             Change::Retry => Some(
-                "asked = iif(state = 'failed', begun, asked), state = 'deferred', due = ?2, delay = 0",
+                "asked = iif(state = 'failed', begun, asked), crashes = 0, state = 'deferred', due = ?2, delay = 0",
             ),
             Change::Hold => Some("state = 'hold', due = ?2"),
-            Change::Release => Some("asked = begun, state = 'deferred', due = ?2, delay = 0"),
+            Change::Release => {
+                Some("asked = begun, crashes = 0, state = 'deferred', due = ?2, delay = 0")
+            }
             Change::Delete => None,
         }
     }

@@ -7,7 +7,7 @@
 //! as due when it came.
 
 use super::super::Delivery;
-use super::mail::{Composed, Mail, Once};
+use super::mail::{Composed, Mail, Notes, Once};
 use super::notice::{self, digest, server};
 use super::office::Office;
 use super::when::{appointment, mailbox, parts_or_null};
@@ -19,7 +19,6 @@ use crate::mail::mime::Part;
 use crate::system::syslog::printable;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use log::warn;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -34,7 +33,7 @@ const KEEP: Duration = Duration::from_secs(86_400);
 const FLOATING: &str = "[floating]";
 
 /// The mails that `delivery` leads to.
-pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
+pub(super) fn compose(office: &Office, delivery: &Delivery, notes: &mut Notes) -> Composed {
     let event = match Event::parse(&delivery.notification.message) {
         Ok(event) => event,
         Err(error) => return Composed::Wrong(error.to_string()),
@@ -44,7 +43,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
         return Composed::Nothing("an alarm for calendar programs; see [alarm] display".into());
     }
     let user = text(&event, Param::UserId);
-    let recipients = recipients(office, &event, user.as_bytes());
+    let recipients = recipients(office, &event, user.as_bytes(), notes);
     if recipients.is_empty() {
         return Composed::Wrong("no address can be made of the user's name".into());
     }
@@ -52,12 +51,16 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
     let values = values(office, &event, &alarm);
     let words = office.words("alarm", user.as_bytes(), &Value::Object(values));
     let parts = file(&event, &alarm.appointment, delivery.received);
+    // What all have in common is made once.
+    let first = recipients.iter().find_map(|to| {
+        let to = std::slice::from_ref(to);
+        notice::message(office, delivery, 0, to, &words, &parts)
+    });
     let mails = recipients.into_iter().enumerate().filter_map(|(n, to)| {
-        let to = [to];
-        let message = notice::message(office, delivery, n, &to, &words, &parts)?;
+        let message = notice::readdressed(office, delivery, n, &to, first.as_ref()?)?;
         Some(Mail {
             sender: None,
-            recipients: to.into(),
+            recipients: vec![to],
             message,
             owner: user.as_bytes().to_vec(),
             once: Some(once(&event, &user, &action)),
@@ -96,7 +99,7 @@ fn once(event: &Event<'_>, user: &str, action: &str) -> Once {
 
 /// Who gets it: [`RECIPIENTS`] at most, nobody twice. Who cannot or shall not is left out with one warning; when nobody is
 /// left the user gets it.
-fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
+fn recipients(office: &Office, event: &Event<'_>, user: &[u8], notes: &mut Notes) -> Vec<Address> {
     let own = office.user(user).filter(|_| !user.is_empty());
     let mut all: Vec<Address> = Vec::new();
     let mut known = HashSet::new();
@@ -121,7 +124,9 @@ fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
     if let Some(first) = left_out.first {
         let count = left_out.count;
         let [user, uid] = [user, text(event, Param::Uid).as_bytes()].map(|b| printable(b, 100));
-        warn!("alarm: user {user}: event {uid}: {count} of its recipients left out: {first}");
+        notes.warnings.push(format!(
+            "alarm: user {user}: event {uid}: {count} of its recipients left out: {first}"
+        ));
     }
     match all.is_empty() {
         true => own.into_iter().collect(),

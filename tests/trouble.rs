@@ -590,3 +590,48 @@ fn one_user_does_not_fill_the_spool_for_the_others() {
         });
     }
 }
+
+/// It runs where the kernel knows no system call that is newer than Linux 4.18 (RHEL 8), and where a seccomp profile refuses
+/// those by which a process takes a descriptor or a child (Docker's and Podman's, `SystemCallFilter=@system-service`).
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn old_kernels_and_seccomp_profiles() {
+    const EPERM: i32 = 1;
+    const ENOSYS: i32 = 38;
+    for (error, first, last) in [
+        (EPERM, 434, 434),
+        (EPERM, 438, 438),
+        (ENOSYS, 424, u32::MAX),
+    ] {
+        let mut n = Setup::new().refused(error, first, last).start();
+        n.fence_log();
+        let mail = note("mailto")
+            .class("SIEVE")
+            .option("a@x.test")
+            .message("m");
+        n.notify(&mail);
+        n.send(&numbered(1));
+        n.sendmail.wait_count(1);
+        n.external.wait_count(1);
+        // The next one takes over the same socket.
+        let before = n.pid();
+        n.wait_ready();
+        n.signal(Signal::HUP);
+        assert!(n.wait_exit_of(before, LIMIT).success());
+        n.send(&numbered(2));
+        n.spawn();
+        n.external.wait_count(2);
+        n.wait_ready();
+        n.signal(Signal::TERM);
+        n.wait_exit();
+        let said: Vec<_> = complaints(&n).iter().map(|r| r.text.clone()).collect();
+        assert!(said.is_empty(), "{error} {first}: {said:?}");
+
+        let mut n = Setup::new().stream().refused(error, first, last).start();
+        let request = b"NOTIFY %(METHOD log CLASS C PRIORITY \"\" USER \"\" MAILBOX \"\" OPTIONS () MESSAGE m FILEPATH NIL)\r\n";
+        assert_eq!(n.converse(request).unwrap(), b"OK %()\r\n");
+        n.wait_ready();
+        n.signal(Signal::TERM);
+        n.wait_exit();
+    }
+}

@@ -1,6 +1,7 @@
 //! The notify socket: adopted from Cyrus' master or systemd, or bound by ourselves; and who speaks on it.
 //! How datagrams are read from it is in [`super::peek`].
 
+use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{ControlMessage, MsgFlags};
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
@@ -167,10 +168,11 @@ impl fmt::Display for Sender {
 /// # Errors
 /// When it is no connected Unix socket.
 pub fn peer(socket: impl AsFd) -> io::Result<Sender> {
-    let cred = net::sockopt::socket_peercred(socket)?;
+    // A peer in another pid namespace has the number 0, which is none for rustix.
+    let cred = nix::sys::socket::getsockopt(&socket, PeerCredentials)?;
     Ok(Sender {
-        uid: cred.uid.as_raw(),
-        pid: cred.pid.as_raw_nonzero().get(),
+        uid: cred.uid(),
+        pid: cred.pid(),
     })
 }
 

@@ -116,6 +116,11 @@ impl Notifyd {
         }
     }
 
+    /// The socket that the daemons inherit.
+    pub fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
     /// The stage's directory.
     pub fn dir(&self) -> &Path {
         self.tmp.path()

@@ -106,20 +106,9 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Puts the program at `path`. A process of its own copies it: a descriptor open for writing
-    /// in this one could slip into another test's child and make the program "busy" for exec.
+    /// Puts the program at `path`.
     pub fn install(path: &Path) -> Recorder {
-        let done = Command::new("install")
-            .args(["-m", "755"])
-            .arg(compiled())
-            .arg(path)
-            .status()
-            .expect("install");
-        assert!(
-            done.success(),
-            "cannot install the recorder at {}",
-            path.display()
-        );
+        install(compiled(), path);
         Recorder {
             path: path.to_owned(),
         }
@@ -204,6 +193,17 @@ impl Drop for Recorder {
             }
         }
     }
+}
+
+/// Puts a program at `path`. A process of its own copies it: a descriptor open for writing in this one could slip into another
+/// test's child and make the program "busy" for exec.
+pub(super) fn install(program: &Path, path: &Path) {
+    let done = Command::new("install")
+        .args(["-m", "755"])
+        .args([program, path])
+        .status()
+        .expect("install");
+    assert!(done.success(), "cannot install {}", path.display());
 }
 
 fn compiled() -> &'static Path {

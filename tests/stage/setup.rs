@@ -191,7 +191,7 @@ impl Setup {
             Recorder::install(&dir.join("prog/external")),
         );
         if self.env.iter().any(|(name, _)| name == "STAGE_FILTER") {
-            std::fs::copy(recorder::compile("filter"), dir.join("prog/filter")).expect("copy");
+            recorder::install(&recorder::compile("filter"), &dir.join("prog/filter"));
         }
         std::fs::write(dir.join("imapd.conf"), self.imapd_conf(dir)).expect("write imapd.conf");
         std::fs::set_permissions(dir.join("imapd.conf"), PermissionsExt::from_mode(0o644))

@@ -222,7 +222,7 @@ fn open_file(path: &Path) -> rusqlite::Result<Open> {
     make_file(path).map_err(unopened)?;
     match try_open(path) {
         Err(error) if is_corrupt(&error) => {
-            keep_aside(path, &error).map_err(unopened)?;
+            keep_aside(path, &error.to_string()).map_err(unopened)?;
             make_file(path).map_err(unopened)?;
             try_open(path)
         }

@@ -4,14 +4,12 @@ use super::arguments::Arguments;
 use super::{Failure, Streams, UNAVAILABLE, place};
 use crate::spool::queue::Queue;
 use serde_json::json;
-use std::ffi::OsString;
 use std::path::Path;
 
 /// Exit code: not all could be read.
 const NOT_ALL: u8 = 1;
 
-pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let mut arguments = Arguments::new(args)?;
+pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let as_json = arguments.flag("--json");
     let settings = place::settings(&mut arguments)?;
     let files = arguments.rest()?;

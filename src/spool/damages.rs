@@ -51,7 +51,7 @@ fn rows(folder: &Path) -> Rows {
     let mut all = Rows::new();
     let each = |row: super::Row, state: &str| {
         all.insert(row.kept.id, (row.kept, state.to_owned()));
-        Ok(())
+        Result::<(), super::queue::Unreadable>::Ok(())
     };
     queue.each(&Select::default(), each).unwrap();
     all

@@ -304,8 +304,8 @@ impl Ledger {
         stand_in.retry = Instant::now() + RETRY;
         if let Some(error) = &stand_in.is_corrupt {
             stand_in.file = None;
-            match keep_aside(&self.path, error) {
-                Ok(()) => stand_in.is_corrupt = None,
+            match keep_aside(&self.path, &error.to_string()) {
+                Ok(_) => stand_in.is_corrupt = None,
                 Err(_) => return state,
             }
         }

@@ -8,6 +8,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Inserts those rows that are not there, and says how many those were.
+type Insert<'a> = &'a mut dyn FnMut(&[(Row, String)]) -> rusqlite::Result<usize>;
+
 /// Rows that are inserted at once; and when they have so many bytes, no further ones.
 const ROWS: usize = 64;
 const BYTES: usize = 1 << 20;
@@ -36,10 +39,7 @@ pub struct Salvaged {
 
 /// Takes what can be read out of the spool file at `aside`, which was kept aside; `insert` inserts those rows that are not
 /// there and says how many those were. Says how it went.
-pub(in crate::spool) fn take_over(
-    aside: &Path,
-    insert: &mut dyn FnMut(&[(Row, String)]) -> rusqlite::Result<usize>,
-) {
+pub(in crate::spool) fn take_over(aside: &Path, insert: Insert<'_>) {
     match salvage(aside, aside.parent(), false, insert) {
         Ok(Salvaged { taken, lost, .. }) => {
             if taken > 0 {
@@ -65,7 +65,7 @@ pub(in crate::spool) fn salvage(
     path: &Path,
     folder: Option<&Path>,
     unused: bool,
-    insert: &mut dyn FnMut(&[(Row, String)]) -> rusqlite::Result<usize>,
+    insert: Insert<'_>,
 ) -> io::Result<Salvaged> {
     let mut all = Salvaged::default();
     let (mut rows, mut bytes) = (Vec::new(), 0);

@@ -6,8 +6,9 @@ use super::instances::Instances;
 use super::monitor::Monitor;
 use super::route::route;
 use super::throttle::{Throttle, and_more};
+use crate::event::Event;
 use crate::method::{Delivery, Kind, METHODS, Outcome};
-use crate::spool::{self, NewRow, Spool, files};
+use crate::spool::{self, NewRow, Owner, Spool, files};
 use crate::system::cancel::Cancel;
 use crate::system::socket::{Arrival, Sent};
 use crate::system::syslog::printable;
@@ -24,6 +25,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How many lines a minute bad input of one sort may cost: each has its line, a flood has not.
 const BAD: u32 = 100;
+
+/// In an event of more bytes it is not looked up whose it is: nobody may wait for that.
+const LARGEST_EVENT: usize = 16 << 10;
 
 /// How long after the start a datagram may come from nobody knows whom: who was blocked in `sendto(2)` on a full
 /// queue when we asked the kernel for names gets through then.
@@ -65,6 +69,8 @@ pub struct Intake {
     /// Never raised: what is done at once does not wait.
     never: Cancel,
     monitor: Arc<Monitor>,
+    /// Something was dropped because its owner has had a share of the spool.
+    over_share: bool,
     /// The next one is the first of its batch.
     first: bool,
 }
@@ -84,6 +90,7 @@ impl Intake {
             throttle: Throttle::default(),
             never: Cancel::new()?,
             monitor,
+            over_share: false,
             first: true,
         })
     }
@@ -175,8 +182,9 @@ impl Intake {
             if METHODS[place].immediate {
                 continue;
             }
-            let id = self.owe(&METHODS[place], &notification, arrival);
-            self.monitor.routed(place, Some(id), &notification, arrival);
+            if let Some(id) = self.owe(&METHODS[place], &notification, arrival) {
+                self.monitor.routed(place, Some(id), &notification, arrival);
+            }
         }
         // A notification names one method, and what is done at once wants no others.
         if let Some(place) = route.places().find(|place| METHODS[*place].immediate) {
@@ -247,8 +255,21 @@ impl Intake {
         );
     }
 
-    /// Its id.
-    fn owe(&mut self, kind: &'static Kind, notification: &Notification, arrival: Arrival) -> i64 {
+    /// Its id; `None` when its owner has had a share of the spool already.
+    fn owe(
+        &mut self,
+        kind: &'static Kind,
+        notification: &Notification,
+        arrival: Arrival,
+    ) -> Option<i64> {
+        let uid = arrival.sender.map(|sender| sender.uid);
+        let user = user(notification);
+        let bytes = datagram::encode(notification);
+        let owner = Owner::of(user.as_deref(), uid);
+        if !self.spool.admits(owner.as_ref(), bytes.len()) {
+            self.over_share(kind, notification, owner, arrival);
+            return None;
+        }
         let received = self.spool.now();
         let id = self.spool.new_id(received);
         let file = if kind.wants_message {
@@ -260,12 +281,42 @@ impl Intake {
             id,
             method: kind.name.to_owned(),
             received,
-            uid: arrival.sender.map(|sender| sender.uid),
+            uid,
             file,
-            notification: datagram::encode(notification),
-            user: (!notification.user.is_empty()).then(|| notification.user.clone()),
+            notification: bytes,
+            user,
         });
-        id
+        Some(id)
+    }
+
+    /// A notification is dropped, because its owner has had a share of the spool.
+    fn over_share(
+        &mut self,
+        kind: &'static Kind,
+        notification: &Notification,
+        owner: Option<Owner>,
+        arrival: Arrival,
+    ) {
+        self.over_share = true;
+        self.monitor.over_share(kind.name, notification, arrival);
+        let owner = match owner {
+            Some(Owner::Sender(uid)) => format!("uid {uid}"),
+            Some(Owner::User(user)) => format!("user {}", printable(&user, 100)),
+            None => return,
+        };
+        self.warn(
+            &[b"share ".as_slice(), owner.as_bytes()].concat(),
+            1,
+            format_args!(
+                "{owner} has as much of the spool as user_share allows: notification dropped ({})",
+                from(arrival)
+            ),
+        );
+    }
+
+    /// Whether something was dropped, since this was asked last, because its owner has had a share of the spool.
+    pub(super) fn was_over_share(&mut self) -> bool {
+        std::mem::take(&mut self.over_share)
     }
 
     /// Keeps the staged message, before lmtpd unlinks it; the name of ours.
@@ -313,6 +364,19 @@ impl Intake {
             warn!("{text}{}", and_more(kept_back));
         }
     }
+}
+
+/// Whose notification it is; class `EVENT` has that in the event.
+fn user(notification: &Notification) -> Option<Vec<u8>> {
+    if !notification.user.is_empty() {
+        return Some(notification.user.clone());
+    }
+    if notification.class != b"EVENT" || notification.message.len() > LARGEST_EVENT {
+        return None;
+    }
+    let event = Event::parse(&notification.message).ok()?;
+    let user = event.user()?.into_owned();
+    (!user.is_empty()).then(|| user.into_bytes())
 }
 
 fn from(arrival: Arrival) -> String {

@@ -274,6 +274,19 @@ impl Monitor {
         }
     }
 
+    /// A notification is dropped, because its owner has had a share of the spool.
+    pub(super) fn over_share(&self, method: &str, notification: &Notification, arrival: Arrival) {
+        self.metrics.over_share.inc();
+        if self.watchers.are_there() {
+            let line = Line::new("dropped")
+                .arrival(arrival)
+                .method(method)
+                .notification(notification)
+                .why("no room in the spool for this user");
+            self.watchers.tell(line);
+        }
+    }
+
     /// A commit begins.
     pub(super) fn commit_begins(&self) {
         self.committing

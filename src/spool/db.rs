@@ -12,17 +12,18 @@ mod wal;
 
 pub(super) use aside::{keep_aside, move_aside, unless_missing};
 pub(super) use depth::depths;
+pub(super) use limit::{Lack, cost};
 pub use row::{NewRow, Row, Settlement};
 pub(super) use settle::delete_row;
 pub use wal::Log;
-pub(super) use wal::{Checkpoint, LONG, checkpoint, connect, make_file};
+pub(super) use wal::{Checkpoint, LONG, checkpoint, connect, length as log_length, make_file};
 
 use super::{Micros, now};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, params};
 use std::cell::Cell;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Version of the table's form, in `PRAGMA user_version`. [`ADDED`] does not change it: 0.1.0 reads and writes a
 /// table with those columns, too, so that the way back stays open.
@@ -75,10 +76,14 @@ const BATCH: u32 = 256;
 /// An open spool file.
 pub struct Db {
     connection: Connection,
+    /// `None` for a table in memory.
+    path: Option<PathBuf>,
     until_size: Cell<u32>,
     /// The last `PRAGMA data_version`.
     version: Cell<i64>,
     full: Cell<bool>,
+    /// So many bytes more may be written before the disk is looked at again.
+    room_known: Cell<u64>,
 }
 
 impl Db {
@@ -120,9 +125,11 @@ impl Db {
             ));
         }
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        // The housekeeper does it (see sync.rs); this is only for when it cannot.
-        connection.pragma_update(None, "wal_autocheckpoint", 32_768)?;
-        Db::prepare(connection)
+        let db = Db::prepare(connection)?;
+        Ok(Db {
+            path: Some(path.to_owned()),
+            ..db
+        })
     }
 
     fn prepare(connection: Connection) -> rusqlite::Result<Db> {
@@ -153,9 +160,11 @@ impl Db {
         connection.execute_batch(due::INDEX)?;
         Ok(Db {
             connection,
+            path: None,
             until_size: Cell::new(0),
             version: Cell::new(0),
             full: Cell::new(false),
+            room_known: Cell::new(0),
         })
     }
 
@@ -194,7 +203,20 @@ impl Db {
     /// # Errors
     /// When they cannot be written; none is kept then.
     pub fn commit(&self, rows: &[NewRow], max_bytes: u64) -> rusqlite::Result<bool> {
-        if self.is_full(max_bytes)? {
+        self.commit_beside(rows, max_bytes, 0)
+    }
+
+    /// The same when other files take so many bytes of them.
+    ///
+    /// # Errors
+    /// When they cannot be written; none is kept then.
+    pub fn commit_beside(
+        &self,
+        rows: &[NewRow],
+        max_bytes: u64,
+        beside: u64,
+    ) -> rusqlite::Result<bool> {
+        if self.is_full(max_bytes, beside)? {
             return Ok(false);
         }
         let transaction = self.connection.unchecked_transaction()?;

@@ -51,6 +51,18 @@ words! {
     }
 }
 
+words! {
+    /// Which addresses are one mailbox, for limits and for what is sent once.
+    SameMailbox "exact | site | all" {
+        /// Those that are the same; only domains are compared without case.
+        "exact" Exact
+        /// In domains of this site as Cyrus compares them; elsewhere those that are the same.
+        "site" Site
+        /// Those that differ in case, or in what follows a `+`, everywhere.
+        "all" All
+    }
+}
+
 /// Percentages, in rising order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Percentages(pub Vec<u8>);

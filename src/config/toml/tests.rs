@@ -58,7 +58,7 @@ fn every_default_that_is_declared_fits_its_form() {
 #[test]
 fn every_key_is_read() {
     let config = good(
-        "[spool]\npath = '/s'\nsynchronous = 'full'\nmax_rows = 5\nmax_bytes = '1M'\nwhen_full = 'block'\n\
+        "[spool]\npath = '/s'\nsynchronous = 'full'\nmax_rows = 5\nmax_bytes = '1M'\nuser_share = 9\nwhen_full = 'block'\n\
          [intake]\nallow_uids = [1001, 'root', 0x10]\nsocket_mode = '0660'\n\
          [retry]\nfirst = 1\nmaximum = '1m30s'\nlifetime = '0s'\nkeep_failed = '1d12h'\nkeep_held = '2d'\n\
          [method.zephyr]\npermits = 2\ntimeout = '5s'\nfirst = '2s'\nmaximum = '3s'\nlifetime = '4s'\nrealm = 'X'\n\
@@ -70,6 +70,7 @@ fn every_key_is_read() {
         (config.spool.max_rows, config.spool.max_bytes),
         (Limit(5), Size(1 << 20))
     );
+    assert_eq!(config.spool.user_share, Percent(9));
     assert_eq!(config.spool.when_full, WhenFull::Block);
     assert_eq!(config.intake.allow_uids.ids(), [1001, 0, 16]);
     assert_eq!(config.intake.socket_mode, Mode(0o660));

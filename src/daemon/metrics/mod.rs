@@ -64,6 +64,8 @@ pub struct Metrics {
     pub refused: Counter,
     /// Those that named a method that does not exist.
     pub unknown_method: Counter,
+    /// Deliveries dropped because their user has had a share of the spool.
+    pub over_share: Counter,
     /// Deliveries committed to the spool file.
     pub to_disk: Counter,
     /// Deliveries kept in memory, because the disk refuses.
@@ -134,6 +136,11 @@ impl Metrics {
             "unknown_method",
             "Notifications for a method that does not exist",
             &metrics.unknown_method,
+        );
+        enter(
+            "over_share",
+            "Deliveries dropped because their user has as much of the spool as one may have",
+            &metrics.over_share,
         );
         registry.register(
             "notifyd_alarm_lateness_seconds",

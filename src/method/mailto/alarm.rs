@@ -110,7 +110,7 @@ fn recipients(
 ) -> Result<Vec<Address>, Composed> {
     let own = office.user(user).filter(|_| !user.is_empty());
     let declined = declined(office, event);
-    if own.as_ref().is_some_and(|own| declined.contains(&own.key())) {
+    if own.as_ref().is_some_and(|own| declined.contains(&own.key().to_lowercase())) {
         return Err(Composed::Nothing("the user has declined the event".into()));
     }
     let mut all: Vec<Address> = Vec::new();
@@ -129,7 +129,7 @@ fn recipients(
                 false => Err("is not allowed by [alarm] recipients".into()),
             });
         match address {
-            Ok(address) if declined.contains(&address.key()) => not_coming += 1,
+            Ok(address) if declined.contains(&address.key().to_lowercase()) => not_coming += 1,
             Ok(address) if known.insert(address.key()) => all.push(address),
             Ok(_) => {}
             Err(why) => left_out.add(&uri, &why),
@@ -159,7 +159,7 @@ fn declined(office: &Office, event: &Event<'_>) -> HashSet<String> {
         let Ok(address) = mailbox_of(&person) else {
             continue;
         };
-        let key = address.in_domain(&office.domain).key();
+        let key = address.in_domain(&office.domain).key().to_lowercase();
         match person.status.as_str() {
             "declined" => declined.insert(key),
             _ => coming.insert(key),

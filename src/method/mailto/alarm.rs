@@ -334,7 +334,8 @@ fn organizer(event: &Event<'_>, attendees: &[Person]) -> Option<Person> {
 
 /// What the template gets.
 fn values(office: &Office, event: &Event<'_>, alarm: &Alarm) -> Map<String, Value> {
-    let mut values = appointment(&alarm.appointment, None);
+    let zone = office.time_zone(text(event, Param::UserId).as_bytes());
+    let mut values = appointment(&alarm.appointment, zone.as_ref());
     let name = Some(text(event, Param::CalendarName)).filter(|name| !name.is_empty());
     let own = json!({
         "user": text(event, Param::UserId),

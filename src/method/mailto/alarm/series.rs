@@ -20,6 +20,7 @@ use crate::method::mailto::notice::{digest, until};
 use crate::method::mailto::office::Office;
 use crate::spool;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::time::{Duration, SystemTime};
 
 /// Before its keys in the ledger.
@@ -38,7 +39,9 @@ pub(in super::super) fn hold_back(office: &Office, delivery: &Delivery) -> Optio
     if event.json(Param::RecurrenceId).is_some() {
         return None;
     }
-    let this = Instance::read(&event, delivery.received)?;
+    let zone = office.time_zone(text(&event, Param::UserId).as_bytes());
+    let zone = zone.unwrap_or(TimeZone::UTC);
+    let this = Instance::read(&event, delivery.received, &zone)?;
     let key = key(&event);
     let decided = office.ledger.change(spool::now(), |entries| {
         let known = decoded(&entries.get(&key)?.unwrap_or_default());
@@ -89,9 +92,10 @@ struct Instance {
 }
 
 impl Instance {
-    fn read(event: &Event<'_>, received: SystemTime) -> Option<Instance> {
+    /// Days and what floats are meant in `zone`.
+    fn read(event: &Event<'_>, received: SystemTime, zone: &TimeZone) -> Option<Instance> {
         let appointment = read(event);
-        let second = |moment: &Moment| seconds(moment).map(Timestamp::as_second);
+        let second = |moment: &Moment| seconds(moment, zone).map(Timestamp::as_second);
         let start = second(appointment.start.as_ref()?)?;
         let end = appointment.end.as_ref().and_then(second);
         let clocks = Clocks::of(event);
@@ -112,11 +116,11 @@ impl Instance {
     }
 }
 
-/// When that is; as if in UTC, where nobody knows.
-fn seconds(moment: &Moment) -> Option<Timestamp> {
+/// When that is; in `zone`, where it does not say so itself.
+fn seconds(moment: &Moment, zone: &TimeZone) -> Option<Timestamp> {
     match moment {
-        Moment::Zoned(_) => moment.timestamp(),
-        moment => instant(&Moment::Local(moment.clock())),
+        Moment::Zoned(time) => Some(time.timestamp()),
+        moment => Some(zone.to_zoned(moment.clock()).ok()?.timestamp()),
     }
 }
 

@@ -5,12 +5,14 @@ use super::commit::Wired;
 use super::instances::Instances;
 use super::monitor::Monitor;
 use super::route::route;
+use super::staged::{Missing, Staged};
 use super::throttle::{Throttle, and_more};
 use crate::event::Event;
 use crate::method::{Delivery, Kind, METHODS, Outcome};
 use crate::spool::{self, NewRow, Owner, Spool, files};
 use crate::system::cancel::Cancel;
-use crate::system::socket::{Arrival, Sent};
+use crate::system::folders::Folders;
+use crate::system::socket::Arrival;
 use crate::system::syslog::printable;
 use crate::wire::{Notification, datagram};
 use log::{debug, warn};
@@ -69,6 +71,7 @@ pub struct Intake {
     /// Never raised: what is done at once does not wait.
     never: Cancel,
     monitor: Arc<Monitor>,
+    staged: Staged,
     /// Something was dropped because its owner has had a share of the spool.
     over_share: bool,
     /// The next one is the first of its batch.
@@ -90,6 +93,7 @@ impl Intake {
             throttle: Throttle::default(),
             never: Cancel::new()?,
             monitor,
+            staged: Staged::default(),
             over_share: false,
             first: true,
         })
@@ -273,7 +277,7 @@ impl Intake {
         let received = self.spool.now();
         let id = self.spool.new_id(received);
         let file = if kind.wants_message {
-            self.keep_message(id, notification, arrival.sent)
+            self.keep_message(id, notification, arrival)
         } else {
             None
         };
@@ -319,37 +323,89 @@ impl Intake {
         std::mem::take(&mut self.over_share)
     }
 
-    /// Keeps the staged message, before lmtpd unlinks it; the name of ours.
-    fn keep_message(&mut self, id: i64, notification: &Notification, sent: Sent) -> Option<String> {
+    /// Keeps the staged message, if it is certain which one that is; the name of ours.
+    fn keep_message(
+        &mut self,
+        id: i64,
+        notification: &Notification,
+        arrival: Arrival,
+    ) -> Option<String> {
         let fname = notification
             .fname
             .as_deref()
             .filter(|fname| !fname.is_empty())?;
         let name = spool::id_text(id);
-        let sent = match sent {
-            Sent::Waits => None,
-            Sent::At(time) => Some(time),
-            Sent::Unknown => Some(SystemTime::UNIX_EPOCH),
+        let folder = self.spool.folder();
+        let found = self
+            .staged
+            .find(Path::new(OsStr::from_bytes(fname)), arrival);
+        let kept = found.and_then(|file| Ok(files::keep(folder, file, &name)?));
+        let counts = &self.monitor.metrics.staged;
+        match &kept {
+            Ok(()) => counts.kept.inc(),
+            Err(Missing::Gone) => counts.gone.inc(),
+            Err(Missing::Uncertain(_)) => counts.uncertain.inc(),
+            Err(Missing::NotStaged | Missing::Refused(_)) => counts.refused.inc(),
         };
-        let source = Path::new(OsStr::from_bytes(fname));
-        match files::keep(self.spool.folder(), source, &name, sent) {
+        match kept {
             Ok(()) => return Some(name),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                debug!(
-                    "{name}: the staged message {} has gone already",
-                    printable(fname, 300)
-                );
-            }
-            Err(error) => {
-                let shown = printable(fname, 300);
-                self.warn(
-                    b"fname",
-                    BAD,
-                    format_args!("{name}: the staged message {shown} is not kept: {error}"),
-                );
-            }
+            Err(why) => self.say_missing(&name, &printable(fname, 300), why),
         }
         None
+    }
+
+    fn say_missing(&mut self, name: &str, message: &str, why: Missing) {
+        match why {
+            Missing::Gone => debug!("{name}: the staged message {message} has gone already"),
+            Missing::NotStaged => debug!("{name}: {message} is not in a staging folder: not kept"),
+            Missing::Uncertain(watch) => {
+                let trouble = watch.map_or_else(String::new, |error| {
+                    format!("; cannot watch its folder: {error}")
+                });
+                self.warn(
+                    b"uncertain",
+                    1,
+                    format_args!(
+                        "{name}: the staged message {message} is not kept: by now it may be another one (not so with dlist){trouble}"
+                    ),
+                );
+            }
+            Missing::Refused(error) => self.warn(
+                b"fname",
+                BAD,
+                format_args!("{name}: the staged message {message} is not kept: {error}"),
+            ),
+        }
+    }
+
+    /// Makes ready to know the staged messages that datagrams name; what becomes readable when there is a new one.
+    pub(super) fn watch_staging(&mut self) -> Option<&Folders> {
+        if let Err(error) = self.staged.prepare() {
+            warn!(
+                "staging folders cannot be watched: {error}; some staged messages will not be kept"
+            );
+        }
+        self.staged.folders()
+    }
+
+    /// The queue of datagrams is about to be looked at.
+    pub(super) fn before_reading(&mut self) {
+        self.staged.look();
+    }
+
+    /// Nothing unread was queued.
+    pub(super) fn queue_was_empty(&mut self) {
+        self.staged.queue_was_empty();
+    }
+
+    /// Whether it matters to know soon that nothing unread is queued.
+    pub(super) fn wants_another_look(&self) -> bool {
+        self.staged.changed()
+    }
+
+    /// What was read before may be read again.
+    pub(super) fn reads_again(&mut self) {
+        self.staged.forget();
     }
 
     /// What was taken and is still owed: to be committed, in this order.

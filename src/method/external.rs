@@ -2,9 +2,9 @@
 //!
 //! `PROG -c CLASS -p PRIORITY -u USER -m MAILBOX -f FILE`, the message and a newline on its standard
 //! input. Without a file the arguments end after `-f`, as stock's do. FILE is our own link to the staged
-//! message, which stays until the delivery is done. When lmtpd had unlinked the original before
-//! the notification was read, there is no file of that name; the original's is not passed then, because
-//! the next message of the same lmtpd may have it, which may be another user's.
+//! message, which stays until the delivery is done. When there is none (lmtpd had removed it, or it was not certain
+//! that it is the one), there is no file of that name; the original's is not passed then, because the next message of the
+//! same lmtpd may have it, which may be another user's.
 
 use super::program::{self, Meaning};
 use super::{Delivery, Kind, Method, Outcome};

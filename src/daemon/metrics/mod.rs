@@ -70,6 +70,8 @@ pub struct Metrics {
     pub to_disk: Counter,
     /// Deliveries kept in memory, because the disk refuses.
     pub to_memory: Counter,
+    /// Staged messages that notifications named.
+    pub staged: StagedMessages,
     /// Longest time from the arrival of a datagram until it was looked at.
     pub unread: Peak,
     /// Longest time from then until it was safe.
@@ -78,6 +80,37 @@ pub struct Metrics {
     pub alarm_lateness: Lateness,
     /// For each method, in the order of [`METHODS`].
     methods: Vec<OfMethod>,
+}
+
+/// What became of the staged messages that notifications named.
+#[derive(Debug, Default)]
+pub struct StagedMessages {
+    /// Linked into the spool, or copied.
+    pub kept: Counter,
+    /// Removed by lmtpd before.
+    pub gone: Counter,
+    /// Left out: the name may have been another message's by then.
+    pub uncertain: Counter,
+    /// Not opened: no staged message, or it could not be kept.
+    pub refused: Counter,
+}
+
+impl StagedMessages {
+    fn new(registry: &mut Registry) -> StagedMessages {
+        let family = Family::<Labels, Counter>::default();
+        registry.register(
+            "notifyd_staged_messages",
+            "Staged messages that notifications named: kept, gone, uncertain (left out), refused",
+            family.clone(),
+        );
+        let of = |result: &str| family.get_or_create_owned(&vec![("result", result.to_owned())]);
+        StagedMessages {
+            kept: of("kept"),
+            gone: of("gone"),
+            uncertain: of("uncertain"),
+            refused: of("refused"),
+        }
+    }
 }
 
 /// The counts of one method.
@@ -155,6 +188,7 @@ impl Metrics {
         );
         metrics.to_disk = spooled.get_or_create_owned(&vec![("to", "disk".into())]);
         metrics.to_memory = spooled.get_or_create_owned(&vec![("to", "memory".into())]);
+        metrics.staged = StagedMessages::new(registry);
         metrics.methods = OfMethod::all(registry);
         metrics
     }

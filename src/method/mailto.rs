@@ -3,6 +3,7 @@
 //! ```text
 //!   occasion   what the notification is about                 occasion.rs
 //!   compose    -> mails, the same at each attempt (pure)       sieve.rs alarm.rs quota.rs imip.rs newmail.rs signin.rs
+//!   hold back  one alarm for many instances of a series       alarm/series.rs
 //!   admit      who gets it now: nobody twice, within limits    guard.rs recipient.rs limits.rs mailbox.rs
 //!   submit     by sendmail or SMTP, as imapd.conf says         transport.rs sendmail.rs smtp.rs
 //!   record     what became of it, for each recipient           guard.rs recipient.rs
@@ -104,11 +105,18 @@ impl Method for Mailto {
         if begun <= 1 {
             self.warn(kind, &notes.warnings);
         }
-        match composed {
-            Composed::Mails(mails) => self.send_all(&attempt, &account, &mails, limit, cancel),
+        let outcome = match composed {
+            Composed::Mails(mails) => match hold_back(&self.office, delivery) {
+                None => return self.send_all(&attempt, &account, &mails, limit, cancel),
+                Some(outcome) => outcome,
+            },
             Composed::Nothing(why) => Outcome::Discarded(why),
             Composed::Wrong(why) => Outcome::Permanent(why),
+        };
+        if !is_done(&outcome) {
+            self.guard.nobody_was_tried(spool::now(), &attempt);
         }
+        outcome
     }
 }
 
@@ -120,6 +128,11 @@ fn user(notification: &Notification, kind: Occasion) -> Vec<u8> {
     let event = Event::parse(&notification.message).ok();
     let user = event.as_ref().and_then(Event::user);
     user.map_or(Vec::new(), |user| user.as_bytes().to_vec())
+}
+
+/// Whether the spool forgets the delivery.
+fn is_done(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Delivered(_) | Outcome::Discarded(_))
 }
 
 /// The submissions that an attempt needs: which mail, and whether with a note that it may be a copy.
@@ -200,7 +213,7 @@ impl Mailto {
         }
         let outcome = tally.outcome();
         // What is done at once the spool forgets, and so need we.
-        if attempt.begun > 1 || !matches!(outcome, Outcome::Delivered(_)) {
+        if attempt.begun > 1 || !is_done(&outcome) {
             let now = spool::now();
             self.guard.record_all(now, attempt, account, mails, &all);
         }
@@ -271,6 +284,14 @@ impl Mailto {
             why.push_str(&format!(", {} s late", late.as_secs()));
             (self.late)(late);
         }
+    }
+}
+
+/// What becomes of a delivery because of others; none when its mails are sent.
+fn hold_back(office: &Office, delivery: &Delivery) -> Option<Outcome> {
+    match occasion(&delivery.notification) {
+        Some(Occasion::Alarm) => alarm::hold_back(office, delivery),
+        _ => None,
     }
 }
 

@@ -146,6 +146,23 @@ impl Guard {
         waits.unwrap_or(false).then_some(why)
     }
 
+    /// The attempt has ended before there were mails, and the delivery is not done.
+    pub(super) fn nobody_was_tried(&self, now: Micros, attempt: &Attempt) {
+        let Attempt { id, begun, .. } = *attempt;
+        let changed = self.ledger.change(now, |entries| {
+            let known = entries.get(&delivery_key(id))?;
+            let is_new = begun <= 1 || known == Some(ended(begun - 1, true));
+            // After one that vanished this one cannot say what became of it.
+            if is_new || known == Some(ended(begun - 1, false)) {
+                entries.put(&delivery_key(id), &ended(begun, is_new), self.until(entries))?;
+            }
+            Ok(())
+        });
+        if let Err(error) = changed {
+            warn!("ledger: {error}");
+        }
+    }
+
     /// What becomes of each recipient of each mail in this attempt.
     ///
     /// # Errors

@@ -393,3 +393,23 @@ fn nothing_is_made_of_what_has_to_wait() {
     assert!(!waits(NOW - HOUR, attempt(3, 5)), "a clock that was set back");
     assert_eq!(admit(&guard, NOW + HOUR, 3, 5, &mail), [Standing::Go]);
 }
+
+/// A first attempt that came to no mail, because of a mistake in notifyd.toml say, has reached nobody.
+#[test]
+fn an_attempt_without_mails_has_reached_nobody() {
+    let stage = Stage::new("");
+    let mail = mail(&BOB, None);
+    for begun in 1..3 {
+        stage.guard().nobody_was_tried(NOW, &attempt(1, begun));
+    }
+    let asked = Attempt {
+        id: 1,
+        begun: 3,
+        asked: 2,
+    };
+    let all = admit_for(&stage.guard(), NOW, &SIEVE, &asked, &mail);
+    assert_eq!(all[0].standing, Standing::Go);
+    // The one after vanished.
+    stage.guard().nobody_was_tried(NOW, &attempt(1, 4));
+    assert_eq!(admit(&stage.guard(), NOW, 1, 5, &mail), [Standing::Done]);
+}

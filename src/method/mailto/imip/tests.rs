@@ -137,6 +137,23 @@ fn what_the_template_gets() {
 }
 
 #[test]
+fn what_cyrus_says_of_changes_and_cancellations() {
+    for (file, before) in [(OLD, "17:51"), (NEW, "18:54")] {
+        let changed = told(file, r#""is_update":true"#);
+        assert_eq!(changed["changed"], json!(["time"]), "{file}");
+        assert_eq!(changed["before"]["start"]["time"], before);
+        assert_eq!(told(file, r#""is_update":false"#)["changed"], json!([]));
+        let cancelled = |recipient: &str| {
+            let all = recorded(file, "IMIP", "METHOD:CANCEL").into_iter();
+            let mut all = all.map(|delivery| read(&delivery).values(b"alice"));
+            all.find(|values| values["recipient"]["email"] == recipient).unwrap()
+        };
+        assert_eq!(cancelled("two@example.com")["off_the_list"], true, "{file}: for one");
+        assert_eq!(cancelled("ext@example.org")["off_the_list"], false, "{file}: for all");
+    }
+}
+
+#[test]
 fn who_has_no_mail_address_gets_none() {
     let desk = desk(|_| {});
     let delivery = recorded("3.6.1/calalarm.jsonl", "IMIP", r#""recipient":"urn:uuid"#).remove(0);

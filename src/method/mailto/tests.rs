@@ -101,8 +101,8 @@ fn send(mailto: &Mailto, attempt: &Attempt, mails: &[Mail], cancel: &Cancel) -> 
         kind: Occasion::Sieve,
         user: b"alice",
     };
-    let limit = Duration::from_secs(60);
-    mailto.send_all(attempt, &account, mails, limit, cancel)
+    let end = Instant::now() + Duration::from_secs(60);
+    mailto.send_all(attempt, &account, mails, end, cancel)
 }
 
 fn mail(to: &[&str]) -> Mail {

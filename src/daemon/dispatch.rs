@@ -3,7 +3,7 @@
 //! run on threads of the lanes' own.
 
 use super::instances::Instances;
-use super::lanes::{Attempt, Ended, GRACE, Lane, Report};
+use super::lanes::{Attempt, Common, Ended, GRACE, Lane, Report};
 use super::monitor::Monitor;
 use super::retry::{Verdict, verdict};
 use super::rules::Rules;
@@ -74,15 +74,18 @@ impl Dispatcher {
         // A dispatcher that is gone has been told by the last attempt already.
         let report: Report =
             Arc::new(move |lane, ended| drop(ends.send(Event::Ended(lane, ended))));
+        let common = Common {
+            cancel,
+            folder: spool.folder().to_owned(),
+            report,
+        };
         let start_lane = |(place, kind)| {
             Lane::start(
                 place,
                 kind,
                 &rules.lanes[place],
                 instances.get(place),
-                &cancel,
-                spool.folder(),
-                &report,
+                &common,
                 &monitor.metrics.of(place).stuck,
             )
         };
@@ -98,7 +101,7 @@ impl Dispatcher {
             lanes,
             events,
             wants,
-            cancel,
+            cancel: common.cancel,
             keep_failed: rules.keep_failed,
             keep_held: rules.keep_held,
             say_delivered: rules.say_delivered,

@@ -18,7 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,6 +89,15 @@ pub(super) struct Ended {
 /// Who is told of attempts that have ended, with the lane they ran in.
 pub(super) type Report = Arc<dyn Fn(usize, Vec<Ended>) + Send + Sync>;
 
+/// What all lanes of a dispatcher share.
+pub(super) struct Common {
+    /// Raised when attempts shall end.
+    pub(super) cancel: Arc<Cancel>,
+    /// The spool's.
+    pub(super) folder: PathBuf,
+    pub(super) report: Report,
+}
+
 /// One method's lane, as the dispatcher sees it.
 pub(super) struct Lane {
     pub(super) kind: &'static Kind,
@@ -113,9 +122,7 @@ impl Lane {
         kind: &'static Kind,
         rules: &LaneRules,
         method: &Arc<dyn Method>,
-        cancel: &Arc<Cancel>,
-        folder: &Path,
-        report: &Report,
+        common: &Common,
         stuck: &Gauge,
     ) -> io::Result<Lane> {
         let (jobs, queue) = channel();
@@ -125,10 +132,10 @@ impl Lane {
             kind,
             timeout: rules.timeout,
             method: method.clone(),
-            cancel: cancel.clone(),
-            folder: folder.to_owned(),
+            cancel: common.cancel.clone(),
+            folder: common.folder.clone(),
             queue,
-            report: report.clone(),
+            report: common.report.clone(),
             stop: Arc::new(AtomicBool::new(false)),
             stuck: stuck.clone(),
         };
@@ -432,18 +439,12 @@ mod tests {
             timeout: kind.timeout,
             policy: Policy::default(),
         };
-        let folder = Path::new("/");
-        let mut lane = Lane::start(
-            0,
-            kind,
-            &rules,
-            &method,
-            &cancel,
-            folder,
-            &report,
-            &Gauge::default(),
-        )
-        .unwrap();
+        let common = Common {
+            cancel,
+            folder: "/".into(),
+            report,
+        };
+        let mut lane = Lane::start(0, kind, &rules, &method, &common, &Gauge::default()).unwrap();
         let closed = gate.lock().unwrap();
         lane.begin((1..=20).map(row).collect());
         let limit = Instant::now() + Duration::from_secs(60);

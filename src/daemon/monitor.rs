@@ -441,6 +441,12 @@ impl Monitor {
         METHODS.iter().enumerate().filter_map(of).collect()
     }
 
+    /// How many attempts of all methods and how many programs go on that should have ended.
+    pub(super) fn stuck_in_all(&self) -> u64 {
+        let attempts: u64 = self.stuck().iter().map(|(_, count)| count).sum();
+        attempts + command::strays() as u64
+    }
+
     /// Counts what is in the spool, unless that was done a moment ago.
     fn count(&self) -> MutexGuard<'_, Option<Counted>> {
         let mut counted = lock(&self.counted);

@@ -39,17 +39,12 @@ fn dispatch_of(name: &str, spool: &Arc<Spool>, method: Arc<dyn Method>) -> Dispa
         policy: Policy::default(),
     };
     let cancel = Arc::new(Cancel::new().unwrap());
-    let lane = Lane::start(
-        0,
-        kind,
-        &rules,
-        &method,
-        &cancel,
-        spool.folder(),
-        &report,
-        &Gauge::default(),
-    )
-    .unwrap();
+    let common = Common {
+        cancel: cancel.clone(),
+        folder: spool.folder().to_owned(),
+        report,
+    };
+    let lane = Lane::start(0, kind, &rules, &method, &common, &Gauge::default()).unwrap();
     Dispatch {
         spool: spool.clone(),
         lanes: vec![lane],

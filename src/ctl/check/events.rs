@@ -38,6 +38,19 @@ fn named(facts: &Facts) -> impl Iterator<Item = (&'static str, &'static str, &[u
     each.filter_map(|(option, what, value)| Some((option, what, value?)))
 }
 
+/// Whether Cyrus sends any notification.
+pub(super) fn sends_any(facts: &Facts) -> bool {
+    named(facts).next().is_some()
+}
+
+/// That notifications are lost, which matters where there are any.
+pub(super) fn lost(facts: &Facts, what: impl Into<String>) -> Finding {
+    match sends_any(facts) {
+        true => error(what),
+        false => note(what).advice("Nobody sends notifications now."),
+    }
+}
+
 /// Whether events of this group are sent.
 fn sends(facts: &Facts, group: &str) -> bool {
     let emitters = &facts.settings.emitters;
@@ -129,7 +142,7 @@ pub(super) fn notifier(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn nothing(facts: &Facts) -> Vec<Finding> {
-    if named(facts).next().is_some() {
+    if sends_any(facts) {
         return Vec::new();
     }
     let what = "Cyrus sends no notifications at all: none of mailnotifier, sievenotifier, event_notifier and imipnotifier is set";
@@ -266,6 +279,57 @@ pub(super) fn quota(facts: &Facts) -> Vec<Finding> {
     }
     let what = "group quota: Cyrus ends the process that finds a quota exceeded, or a quota changed for one resource only, unless it was built without assertions";
     vec![warning(what).at(facts.option("event_groups")).advice("Take quota out of event_groups unless your Cyrus was built with NDEBUG (Cyrus issue 3831).")]
+}
+
+/// Special uses of mailboxes: RFC 6154 section 2, RFC 8457, and those of Cyrus.
+const SPECIAL_USES: [&str; 13] = [
+    "\\All",
+    "\\Archive",
+    "\\Drafts",
+    "\\Flagged",
+    "\\Important",
+    "\\Junk",
+    "\\Memos",
+    "\\Scheduled",
+    "\\Sent",
+    "\\Snoozed",
+    "\\Trash",
+    "\\XNotes",
+    "\\XTemplates",
+];
+
+/// Mailboxes that shall cause no notification, by a special use that none can have.
+pub(super) fn special_uses(facts: &Facts) -> Vec<Finding> {
+    let conf = facts.settings.conf();
+    let extra = String::from_utf8_lossy(conf.text("specialuse_extra").unwrap_or_default());
+    let known = |word: &str| {
+        let mut all = SPECIAL_USES.into_iter().chain(extra.split_whitespace());
+        all.any(|known| known.eq_ignore_ascii_case(word))
+    };
+    let mut found = Vec::new();
+    for option in ["event_exclude_specialuse", "lmtp_exclude_specialuse"] {
+        if !facts.is_set(option) {
+            continue;
+        }
+        let text = String::from_utf8_lossy(conf.text(option).unwrap_or_default());
+        let unknown = text.split_whitespace().filter(|word| !known(word));
+        found.extend(unknown.map(|word| {
+            let with_slash = format!("\\{word}");
+            let advice = match known(&with_slash) {
+                true => format!("Write {with_slash}."),
+                false => format!(
+                    "There are: {}; specialuse_extra adds others.",
+                    SPECIAL_USES.join(", ")
+                ),
+            };
+            let what = format!(
+                "{option}: no mailbox has the special use {}",
+                shown(word.as_bytes())
+            );
+            warning(what).at(facts.option(option)).advice(advice)
+        }));
+    }
+    found
 }
 
 pub(super) fn exclude_flags(facts: &Facts) -> Vec<Finding> {

@@ -123,8 +123,8 @@ fn what_the_template_gets() {
         values["attendees"][1],
         json!({"name": "Extern Ö", "email": "ext@example.org", "status": "needs-action"})
     );
-    assert_eq!(values["repeats"], false);
-    assert_eq!(told(NEW, "RRULE:")["repeats"], true);
+    assert_eq!(values["series"], Value::Null);
+    assert_eq!(told(NEW, "RRULE:")["series"]["every"], "week");
     assert_eq!(told(OLD, r#""is_update":true"#)["is_update"], true);
     for file in [OLD, NEW] {
         assert_eq!(told(file, "METHOD:CANCEL")["method"], "CANCEL");

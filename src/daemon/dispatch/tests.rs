@@ -117,11 +117,12 @@ fn what_is_on_hold_for_too_long_is_given_up() {
     assert_eq!(counts, [("failed", 39), ("hold", 1)]);
 }
 
-/// Does not end, whatever it is told, until its channel is closed.
-struct Stuck(std::sync::Mutex<Receiver<()>>);
+/// Does not end, whatever it is told, until its channel is closed; says when it has begun.
+struct Stuck(std::sync::Mutex<Receiver<()>>, std::sync::mpsc::Sender<()>);
 
 impl Method for Stuck {
     fn deliver(&self, _: &Delivery, _: Duration, _: &Cancel) -> Outcome {
+        let _ = self.1.send(());
         let _ = self.0.lock().unwrap().recv();
         Outcome::Permanent("too late".into())
     }
@@ -133,8 +134,10 @@ fn what_does_not_end_is_left_to_the_successor() {
     let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
     spool.commit(&[row(1)]);
     let (gate, closed) = channel();
-    let mut dispatch = dispatch(&spool, Arc::new(Stuck(closed.into())));
+    let (begins, begun) = channel();
+    let mut dispatch = dispatch(&spool, Arc::new(Stuck(closed.into(), begins)));
     dispatch.lanes[0].begin(spool.claim("null", 9, 9).unwrap());
+    begun.recv_timeout(Duration::from_secs(60)).unwrap();
     dispatch.stop = Some(Stop {
         kill_at: Instant::now() - KILL_PATIENCE,
         killed: true,
@@ -211,7 +214,7 @@ fn queue(dispatch: &Dispatch) -> Vec<(i64, String, u32)> {
     let mut all = Vec::new();
     let each = |row: Row, state: &str| {
         all.push((row.kept.id, state.to_owned(), row.crashes));
-        Ok(())
+        Ok::<(), spool::queue::Unreadable>(())
     };
     queue.unwrap().each(&Default::default(), each).unwrap();
     all

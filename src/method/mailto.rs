@@ -43,7 +43,7 @@ use crate::system::cancel::Cancel;
 use crate::system::syslog::printable;
 use guard::{Guard, Standing};
 use mail::{Composed, Mail};
-use occasion::{Occasion, occasion, wants};
+use occasion::{Occasion, wanted_occasion, wants};
 use office::Office;
 use std::time::{Duration, Instant, SystemTime};
 use tally::{End, Tally};
@@ -236,7 +236,7 @@ impl Mailto {
 
 /// The mails that `delivery` leads to; reasons may quote what came, and are lines of printable text here.
 fn compose(office: &Office, delivery: &Delivery) -> Composed {
-    let composed = match occasion(&delivery.notification) {
+    let composed = match wanted_occasion(&office.config, &delivery.notification) {
         Some(Occasion::Sieve) => sieve::compose(office, delivery),
         Some(Occasion::Alarm) => alarm::compose(office, delivery),
         Some(Occasion::Quota) => quota::compose(office, delivery),

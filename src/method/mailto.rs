@@ -32,6 +32,8 @@ mod smtp;
 mod tally;
 mod transport;
 mod when;
+#[cfg(test)]
+mod work;
 
 pub use preview::{Letter as PreviewLetter, Preview, preview};
 

@@ -177,7 +177,7 @@ fn an_answer_that_is_lost_twice_is_not_asked_for_again() {
     });
     let alone = start(&server.host(), &[]);
     alone.send(&mail("bob"));
-    alone.wait_line("he may have it, and it is not sent again");
+    alone.wait_line("the mail may have arrived, and it is not sent again");
     alone.wait_line("status=failed");
     alone.send(&mail("alice"));
     alone.wait_line("status=delivered");
@@ -216,6 +216,68 @@ fn a_daemon_that_ends_does_not_wait_for_a_server_that_hangs() {
     alone.spawn_ready();
     alone.wait_line("status=delivered");
     assert!(!is_again(&taken(&server)[0]));
+}
+
+/// Whoever is told to end while the answer is on its way does not forget the attempt.
+#[test]
+fn a_daemon_that_is_told_to_end_while_the_answer_is_on_its_way_sends_it_once_more() {
+    let server = Server::start(|at| match at.step {
+        Step::End => Act::Hang,
+        _ => Act::Well,
+    });
+    let mut alone = set(&server.host(), &[]);
+    let long = QUICK.replace("timeout = '2s'", "timeout = '1h'");
+    fs::write(alone.path("notifyd.toml"), long).unwrap();
+    alone.spawn_ready();
+    alone.send(&mail("bob"));
+    until("the data", || server.mails().len() == 1);
+    alone.signal(Signal::TERM);
+    assert!(alone.wait_exit().success());
+    alone.spawn_ready();
+    until("the copy", || server.mails().len() == 2);
+    alone.signal(Signal::TERM);
+    assert!(alone.wait_exit().success());
+    alone.wait_line("the answer was lost twice");
+    alone.wait_line("status=failed");
+    alone.spawn_ready();
+    alone.send(&mail("alice"));
+    until("another mail", || server.mails().len() == 3);
+    let mails = server.mails();
+    assert!(!is_again(&mails[0]) && is_again(&mails[1]) && !is_again(&mails[2]));
+    assert_eq!(message_id(&mails[0]), message_id(&mails[1]));
+    assert_ne!(message_id(&mails[0]), message_id(&mails[2]));
+}
+
+/// Both of one delivery: the first has it, and the daemon ends while the second is under way.
+#[test]
+fn a_recipient_who_has_it_is_skipped_after_a_cut() {
+    let server = Server::start(|at| {
+        match at.step == Step::Rcpt && at.connection == 0 && at.line.contains("slow@") {
+            true => Act::Hang,
+            false => Act::Well,
+        }
+    });
+    let mut alone = set(&server.host(), &[]);
+    let long = QUICK.replace("timeout = '2s'", "timeout = '1h'");
+    fs::write(alone.path("notifyd.toml"), long).unwrap();
+    alone.spawn_ready();
+    let event = r#"{"event":"CalendarAlarm","userId":"alice","action":"email","uid":"u","alarmRecipients":["mailto:fast@x.test","mailto:slow@x.test"]}"#;
+    alone.send(&note("mailto").class("EVENT").message(event));
+    until("the second", || server.count("RCPT TO:<slow@") == 1);
+    alone.signal(Signal::TERM);
+    assert!(alone.wait_exit().success());
+    alone.spawn_ready();
+    alone.wait_line("status=delivered");
+    let mails = server.mails();
+    let to = |n: usize| mails[n].to[0].split('>').next().unwrap().to_owned();
+    assert_eq!(
+        (to(0), to(1), mails.len()),
+        ("<fast@x.test".into(), "<slow@x.test".into(), 2)
+    );
+    assert!(
+        !is_again(&mails[0]) && !is_again(&mails[1]),
+        "nobody had the second"
+    );
 }
 
 /// A mail to two, of whom one is refused.

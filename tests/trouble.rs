@@ -232,7 +232,7 @@ fn on_disk(spool: &Path) -> i64 {
         .unwrap()
 }
 
-const FULL: &str = "keeping new deliveries in memory until it can";
+const FULL: &str = "spool: no room on its disk, which has ";
 
 #[test]
 #[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
@@ -251,12 +251,184 @@ fn a_full_disk_stops_neither_intake_nor_delivery() {
     }
     n.fence_log();
     n.log.wait("the trouble", |r| {
-        r.severity() == 3 && r.has("spool: cannot write: ") && r.has(FULL)
+        r.severity() == 3 && r.has(FULL) && r.has("keeping new deliveries in memory until there is")
     });
     wait_runs(&n, 50);
     assert_eq!(arrived(&n).len(), 50);
     assert!(n.running());
     assert_eq!(n.log.count(|r| r.has(FULL)), 1, "said once");
+}
+
+/// A notification of so many bytes that leaves a numbered run of the external program.
+fn large(number: usize, bytes: usize) -> Vec<u8> {
+    let text = "m".repeat(bytes);
+    note("external")
+        .class("N")
+        .user(number.to_string())
+        .message(text)
+        .bytes()
+}
+
+/// An external program that writes down whom it was run for; it fails for now as long as there is a file `broken`.
+const PROGRAM: &str = "#!/bin/sh
+cd \"${0%/*}\"
+[ -e broken ] && exit 75
+echo \"$6\" >> done
+";
+
+/// How often it was run for whom.
+fn done(n: &Notifyd) -> BTreeMap<usize, usize> {
+    let text = fs::read_to_string(n.path("prog/done")).unwrap_or_default();
+    let mut counts = BTreeMap::new();
+    for line in text
+        .split_inclusive('\n')
+        .filter_map(|l| l.strip_suffix('\n'))
+    {
+        *counts.entry(line.parse().unwrap()).or_default() += 1;
+    }
+    counts
+}
+
+/// A stage with [`PROGRAM`] and a disk of this size for the spool.
+fn small_disk(size: u64) -> Notifyd {
+    failing(Setup::new().spool_size(size), "")
+}
+
+/// A stage with [`PROGRAM`], which fails, and this in notifyd.toml.
+fn failing(setup: Setup, spool: &str) -> Notifyd {
+    let mut n = setup
+        .receive_buffer(4 << 20)
+        .conf("notify_external", "{dir}/prog/program")
+        .line("notifyd_config: {dir}/notifyd.toml")
+        .build();
+    let toml = "[retry]\nfirst = '1s'\nmaximum = '2s'\n[method.external]\npermits = 8\n[log]\ndelivered = false\n";
+    fs::write(n.path("notifyd.toml"), format!("{toml}{spool}")).unwrap();
+    fs::set_permissions(n.path("prog"), PermissionsExt::from_mode(0o777)).unwrap();
+    fs::write(n.path("prog/broken"), "").unwrap();
+    fs::write(n.path("prog/program"), PROGRAM).unwrap();
+    fs::set_permissions(n.path("prog/program"), PermissionsExt::from_mode(0o755)).unwrap();
+    n.spawn();
+    n.fence_log();
+    n
+}
+
+/// The spool fills a disk of its own while programs fail, and programs work again: nobody has to do anything.
+fn a_small_disk_heals(size: u64, others: bool) {
+    let mut n = small_disk(size);
+    let bytes = 20_000;
+    // More than the disk has room for, and not more than memory has besides.
+    let sent = (size * 5 / 4) as usize / bytes;
+    for i in 0..sent / 2 {
+        n.send(&large(i, bytes));
+    }
+    // Another process that fills the disk to the last byte.
+    let ballast = others.then(|| fill(&n.spool()));
+    for i in sent / 2..sent {
+        n.send(&large(i, bytes));
+    }
+    n.fence_log();
+    n.log.wait("the trouble", |r| r.has(FULL));
+    assert_eq!(n.log.count(|r| r.has("dropped so far")), 0);
+    fs::remove_file(n.path("prog/broken")).unwrap();
+    if let Some(ballast) = ballast {
+        wait_for("what needs no room", LIMIT * 2, || {
+            (done(&n).len() > sent / 4).then_some(())
+        });
+        fs::remove_file(ballast).unwrap();
+    }
+    wait_for("all of them", LIMIT * 8, || {
+        (done(&n).len() == sent && on_disk(&n.spool()) == 0).then_some(())
+    });
+    let twice = done(&n).into_values().filter(|count| *count > 1).count();
+    assert_eq!(twice, 0, "delivered twice");
+    // New ones go to the disk again.
+    fs::write(n.path("prog/broken"), "").unwrap();
+    n.send(&large(sent, bytes));
+    wait_for("the new one on the disk", LIMIT, || {
+        (on_disk(&n.spool()) == 1).then_some(())
+    });
+    assert!(n.running());
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_disk_that_the_spool_has_filled_heals_itself() {
+    for megabytes in [16, 24, 40] {
+        a_small_disk_heals(megabytes << 20, false);
+    }
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_disk_that_others_have_filled_too_heals_itself() {
+    a_small_disk_heals(24 << 20, true);
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn what_is_in_memory_at_the_end_goes_to_the_room_that_was_reserved() {
+    let mut n = small_disk(24 << 20);
+    // Keeps the disk when the daemon, in whose namespace it is mounted, has gone.
+    let disk = File::open(n.spool()).unwrap();
+    fill(&n.spool());
+    for i in 0..100 {
+        n.send(&large(i, 5000));
+    }
+    n.fence_log();
+    n.log.wait("the trouble", |r| r.has(FULL));
+    n.signal(Signal::TERM);
+    assert!(n.wait_exit().success());
+    n.log.wait("what is saved", |r| {
+        r.severity() == 4
+            && r.has("deliveries in memory were written to the room that was reserved")
+    });
+    assert_eq!(n.log.count(|r| r.has("are lost")), 0);
+    let folder = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&disk));
+    assert_eq!(on_disk(Path::new(&folder)), 100);
+}
+
+/// Somebody looks at the spool by hand, and leaves the statement open.
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_reader_that_does_not_end_makes_the_log_only_so_long() {
+    let mut n = failing(Setup::new(), "[spool]\nmax_bytes = '64M'\n");
+    let spool = n.path("conf/notifyd");
+    n.send(&large(0, 10_000));
+    wait_for("the first on the disk", LIMIT, || {
+        (on_disk(&spool) == 1).then_some(())
+    });
+    let reader = Connection::open(spool.join("spool.db")).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let count = |db: &Connection| -> i64 {
+        let sql = "SELECT count(*) FROM delivery";
+        db.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(count(&reader), 1);
+    let length = || fs::metadata(spool.join("spool.db-wal")).unwrap().len();
+    let sent = 3000;
+    for i in 1..sent {
+        n.send(&large(i, 10_000));
+    }
+    n.fence_log();
+    let line = n.log.wait("who reads", |r| {
+        r.severity() == 3
+            && r.has("spool: its log has ")
+            && r.has("cannot be emptied while process ")
+    });
+    assert!(line.has(&format!("process {} (", std::process::id())));
+    // Claims go on up to twice that length; what is in memory is delivered all the same.
+    fs::remove_file(n.path("prog/broken")).unwrap();
+    let in_memory = sent - usize::try_from(on_disk(&spool)).unwrap();
+    assert!(in_memory > 0);
+    wait_for("what is in memory", LIMIT, || {
+        (done(&n).len() >= in_memory).then_some(())
+    });
+    assert!(length() < 40 << 20, "{} bytes", length());
+    drop(reader);
+    wait_for("the rest", LIMIT * 4, || {
+        (done(&n).len() == sent && on_disk(&spool) == 0).then_some(())
+    });
+    wait_for("a short log", LIMIT, || (length() < 16 << 20).then_some(()));
 }
 
 #[test]
@@ -364,4 +536,57 @@ fn a_spool_that_cannot_be_opened_does_not_stop_it() {
     n.spawn();
     wait_runs(&n, 6);
     assert_eq!(arrived(&n).len(), 6);
+}
+
+/// A notification of 20 kB for `user` that leaves a run of the external program.
+fn of(user: &str, event: bool) -> Vec<u8> {
+    let text = "m".repeat(20_000);
+    match event {
+        false => note("external").class("N").user(user).message(text).bytes(),
+        true => note("external")
+            .class("EVENT")
+            .message(format!(
+                "{{\"event\":\"X\",\"user\":\"{user}\",\"text\":\"{}\"}}",
+                &text[..10_000]
+            ))
+            .bytes(),
+    }
+}
+
+/// One whose notifications cannot be delivered for now fills as much of the spool as is his.
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn one_user_does_not_fill_the_spool_for_the_others() {
+    for event in [false, true] {
+        let mut n = failing(Setup::new(), "[spool]\nmax_bytes = '8M'\n");
+        for _ in 0..1000 {
+            n.send(&of("eve", event));
+        }
+        n.fence_log();
+        let line = n.log.wait("a line for her", |r| {
+            r.severity() == 4 && r.has("user eve has as much of the spool as user_share allows")
+        });
+        assert!(line.has("notification dropped (uid=0 pid="));
+        let evil = on_disk(&n.path("conf/notifyd"));
+        let most = if event { 600 } else { 300 };
+        assert!((50..most).contains(&evil), "{evil}");
+        for user in ["alice", "bob", "carol"] {
+            for _ in 0..10 {
+                n.send(&of(user, event));
+            }
+        }
+        n.fence_log();
+        assert_eq!(on_disk(&n.path("conf/notifyd")), evil + 30);
+        assert_eq!(n.log.count(|r| r.has("the spool is full")), 0);
+        // When hers are gone there is room for her again.
+        fs::write(n.path("prog/program"), "#!/bin/sh\n").unwrap();
+        wait_for("an empty spool", LIMIT * 4, || {
+            (on_disk(&n.path("conf/notifyd")) == 0).then_some(())
+        });
+        fs::write(n.path("prog/program"), "#!/bin/sh\nexit 75\n").unwrap();
+        n.send(&of("eve", event));
+        wait_for("a new one", LIMIT, || {
+            (on_disk(&n.path("conf/notifyd")) == 1).then_some(())
+        });
+    }
 }

@@ -35,10 +35,11 @@ const LONGEST: [(&str, &str); 2] = [
     ("longest_unread", "longest unread"),
     ("longest_uncommitted", "longest uncommitted"),
 ];
-const OF_METHOD: [&str; 7] = [
+const OF_METHOD: [&str; 8] = [
     "routed",
     "attempts",
     "delivered",
+    "discarded",
     "deferred",
     "failed",
     "expired",

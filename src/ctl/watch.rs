@@ -131,9 +131,10 @@ struct Filter {
 }
 
 /// What can become of a notification, in the manual's order.
-pub(super) const STATUSES: [&str; 10] = [
+pub(super) const STATUSES: [&str; 11] = [
     "arrived",
     "delivered",
+    "discarded",
     "deferred",
     "failed",
     "expired",

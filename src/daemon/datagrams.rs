@@ -13,6 +13,7 @@ use super::intake::Intake;
 use super::stand_in::StandIn;
 use crate::spool::NewRow;
 use crate::system::cancel::Cancel;
+use crate::system::folders::Folders;
 use crate::system::peek::{BATCH, Consumer, Peeked, Peeker};
 use crate::system::scoped_thread;
 use rustix::buffer::spare_capacity;
@@ -33,6 +34,8 @@ const QUIET: Duration = Duration::from_millis(100);
 const LINGER: Duration = Duration::from_millis(10);
 /// Wake-up: something has arrived.
 const ARRIVAL: u64 = 0;
+/// Wake-up: a message was staged or removed. It is to be open before lmtpd sends a notification that names it.
+const STAGED: u64 = 2;
 /// Wake-up: we are to leave.
 const LEAVE: u64 = 1;
 
@@ -47,8 +50,9 @@ pub(super) fn read(
     leave: &Cancel,
     hands_over: &AtomicBool,
 ) -> io::Result<()> {
-    let wakeups = wakeups(&socket, Some(leave))?;
-    let arrivals = self::wakeups(&socket, None)?;
+    let staging = intake.watch_staging();
+    let wakeups = wakeups(&socket, staging, Some(leave))?;
+    let arrivals = self::wakeups(&socket, staging, None)?;
     let reader = Reader {
         consumer: socket.consumer(),
         committer,
@@ -87,15 +91,18 @@ pub(super) fn read(
     })
 }
 
-/// Becomes ready at each datagram that arrives, and when `leave` is raised.
-fn wakeups(socket: &Peeker, leave: Option<&Cancel>) -> io::Result<OwnedFd> {
+/// Becomes ready at each datagram that arrives, at each message that is staged, and when `leave` is raised.
+fn wakeups(
+    socket: &Peeker,
+    staging: Option<&Folders>,
+    leave: Option<&Cancel>,
+) -> io::Result<OwnedFd> {
     let wakeups = epoll::create(CreateFlags::CLOEXEC)?;
-    epoll::add(
-        &wakeups,
-        socket,
-        EventData::new_u64(ARRIVAL),
-        EventFlags::IN | EventFlags::ET,
-    )?;
+    let edge = EventFlags::IN | EventFlags::ET;
+    epoll::add(&wakeups, socket, EventData::new_u64(ARRIVAL), edge)?;
+    if let Some(staging) = staging {
+        epoll::add(&wakeups, staging, EventData::new_u64(STAGED), edge)?;
+    }
     if let Some(leave) = leave {
         epoll::add(&wakeups, leave, EventData::new_u64(LEAVE), EventFlags::IN)?;
     }
@@ -104,7 +111,7 @@ fn wakeups(socket: &Peeker, leave: Option<&Cancel>) -> io::Result<OwnedFd> {
 
 /// Waits for the next wake-up, at most `limit`; whether it is time to leave.
 fn wait(wakeups: &OwnedFd, limit: Option<Duration>) -> io::Result<bool> {
-    let mut events = Vec::with_capacity(2);
+    let mut events = Vec::with_capacity(3);
     let limit = limit
         .map(Timespec::try_from)
         .transpose()
@@ -140,11 +147,19 @@ struct Seen {
     datagrams: Vec<bool>,
 }
 
+/// What one look at the queue has shown.
+struct Look {
+    /// How many datagrams were peeked at.
+    count: usize,
+    /// Whether to look again at once.
+    more: bool,
+}
+
 impl Reader<'_> {
     fn read_until_told(&self, wakeups: &OwnedFd) -> io::Result<()> {
-        let mut count = BATCH;
-        while !wait(wakeups, (count == BATCH).then_some(Duration::ZERO))? {
-            count = self.read()?;
+        let mut more = true;
+        while !wait(wakeups, more.then_some(Duration::ZERO))? {
+            more = self.read()?.more;
         }
         Ok(())
     }
@@ -154,7 +169,7 @@ impl Reader<'_> {
         let end = Instant::now() + LAST_READ;
         let mut quiet = Instant::now() + QUIET;
         while Instant::now() < quiet.min(end) {
-            if self.read()? > 0 {
+            if self.read()?.count > 0 {
                 quiet = Instant::now() + QUIET;
             }
             wait(wakeups, Some(QUIET / 4))?;
@@ -162,22 +177,24 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Peeks, commits and consumes; how much was peeked at, [`BATCH`] when there may be more.
-    fn read(&self) -> io::Result<usize> {
-        let count = self.peek()?;
+    /// Peeks, commits and consumes.
+    fn read(&self) -> io::Result<Look> {
+        let look = self.peek()?;
         self.commit()?;
         let mut peeking = lock(&self.peeking);
         if peeking.socket.is_stuck() {
             self.commit()?; // what the stand-in may have seen since
             peeking.socket.restart()?;
-            return Ok(BATCH);
+            peeking.intake.reads_again();
+            return Ok(Look { more: true, ..look });
         }
-        Ok(count)
+        Ok(look)
     }
 
-    fn peek(&self) -> io::Result<usize> {
+    fn peek(&self) -> io::Result<Look> {
         let mut peeking = lock(&self.peeking);
         let Peeking { socket, intake } = &mut *peeking;
+        intake.before_reading();
         let mut datagrams = Vec::with_capacity(BATCH);
         let count = socket.peek(|datagram| {
             datagrams.push(datagram.is_empty);
@@ -187,8 +204,13 @@ impl Reader<'_> {
             let mut seen = lock(&self.seen);
             seen.rows.append(&mut intake.owed());
             seen.datagrams.append(&mut datagrams);
+        } else if !socket.is_stuck() {
+            intake.queue_was_empty();
         }
-        Ok(count)
+        Ok(Look {
+            count,
+            more: count == BATCH || intake.wants_another_look(),
+        })
     }
 
     /// Commits and consumes what was seen, and what is seen meanwhile.

@@ -12,7 +12,7 @@ use super::waker::{Waker, Wants};
 use super::watchdog::Beat;
 use crate::event;
 use crate::method::{METHODS, Outcome};
-use crate::spool::{self, Micros, Row, Settlement, Spool};
+use crate::spool::{self, Micros, Progress, Retiming, Row, Settlement, Spool};
 use crate::system::cancel::Cancel;
 use crate::system::syslog::printable;
 use crate::system::thread;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// Longest sleep: after it the spool is looked at again, for what `notifyctl` has changed there.
+/// Longest sleep: how often it is asked whether `notifyctl` has changed the spool, and whether the clock was set.
 const IDLE: Duration = Duration::from_secs(1);
 /// Sleep when the disk refuses.
 const TROUBLE: Duration = Duration::from_secs(1);
@@ -33,8 +33,6 @@ const KILL_PATIENCE: Duration = Duration::from_secs(2);
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
 /// How many batches of what was on hold for too long are given up before anything else is done.
 const EXPIRE_BATCHES: usize = 8;
-/// No delivery is due later than twice the longest wait, nor than this.
-const FAR: Duration = Duration::from_secs(2 * 3600);
 /// Longest value of a field in a log line, in bytes.
 const SHOWN: usize = 100;
 
@@ -107,6 +105,8 @@ impl Dispatcher {
             monitor,
             stop: None,
             purge_at: Instant::now(),
+            changes_at: Instant::now(),
+            retiming: None,
             beat: Beat::default(),
         };
         let beat = dispatch.beat.clone();
@@ -158,6 +158,10 @@ struct Dispatch {
     monitor: Arc<Monitor>,
     stop: Option<Stop>,
     purge_at: Instant,
+    /// When it is asked again whether somebody else has changed the spool.
+    changes_at: Instant,
+    /// Due times are being set right; no attempt begins meanwhile, or new deliveries would overtake old ones.
+    retiming: Option<Retiming>,
     beat: Beat,
 }
 
@@ -172,6 +176,10 @@ impl Dispatch {
     fn run(&mut self) -> Vec<Settlement> {
         loop {
             self.beat.now();
+            if self.stop.is_none() && self.retime() == Some(Progress::More) {
+                self.receive(Duration::ZERO);
+                continue;
+            }
             let settled = self.settle();
             let mut wait = if settled && self.spool.mend() {
                 IDLE
@@ -245,10 +253,71 @@ impl Dispatch {
         }
     }
 
+    /// Looks at the clock, and sets due times right when it was set: a batch of them. `None` when the disk refuses.
+    fn retime(&mut self) -> Option<Progress> {
+        if self.retiming.is_none() {
+            self.retiming = self.spool.look_at_clock();
+            if let Some(step) = self
+                .retiming
+                .as_ref()
+                .map(Retiming::step)
+                .filter(|by| *by != 0)
+            {
+                warn!("spool: {}; due times are moved with it", step_text(step));
+            }
+        }
+        let Some(retiming) = &mut self.retiming else {
+            return Some(Progress::Done);
+        };
+        match self.spool.retime(retiming) {
+            Ok(Progress::More) => Some(Progress::More),
+            Ok(Progress::Done) => {
+                let (step, late) = (retiming.step(), retiming.too_late);
+                if step == 0 && late > 0 {
+                    warn!(
+                        "spool: {late} deliveries have times in the future: the clock was set back while no notifyd ran; none waits longer than its delay from now on"
+                    );
+                }
+                self.retiming = None;
+                self.look_at_all();
+                Some(Progress::Done)
+            }
+            Err(error) => {
+                if let Some(kept_back) = self.deferrals.may_say(b"clock", 1, Instant::now()) {
+                    error!(
+                        "spool: cannot set due times right: {error}{}",
+                        and_more(kept_back)
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    /// Each lane looks into the spool before it sleeps again.
+    fn look_at_all(&mut self) {
+        let now = Instant::now();
+        for lane in &mut self.lanes {
+            lane.look_at = now;
+        }
+    }
+
+    /// Looks whether somebody else has changed the spool; how long until it looks again.
+    fn look_for_changes(&mut self) -> Duration {
+        let now = Instant::now();
+        if now >= self.changes_at {
+            self.changes_at = now + IDLE;
+            if self.spool.changed_by_others() {
+                self.look_at_all();
+            }
+        }
+        self.changes_at - now
+    }
+
     /// Begins attempts as far as there are permits; how long it may sleep then.
     fn begin_due(&mut self) -> Duration {
-        let now = spool::now();
-        let mut wait = IDLE;
+        let mut wait = self.look_for_changes();
+        let now = self.spool.now();
         for (place, lane) in self.lanes.iter_mut().enumerate() {
             if lane.room() == 0 {
                 continue; // the end of an attempt wakes us
@@ -300,7 +369,7 @@ impl Dispatch {
             return;
         }
         self.purge_at = Instant::now() + PURGE_EVERY;
-        let before = spool::now() - self.keep_failed.as_micros() as Micros;
+        let before = self.spool.now() - self.keep_failed.as_micros() as Micros;
         match self.spool.purge_failed(before) {
             Ok(0) => {}
             Ok(count) => {
@@ -313,7 +382,7 @@ impl Dispatch {
 
     /// Gives up what has been on hold for longer than `keep_held`, some of it: the rest follows in the next round.
     fn expire_held(&mut self) {
-        let now = spool::now();
+        let now = self.spool.now();
         let before = now - self.keep_held.as_micros() as Micros;
         for _ in 0..EXPIRE_BATCHES {
             match self.spool.expire_held(before, now) {
@@ -335,26 +404,25 @@ impl Dispatch {
     /// What follows from the end of an attempt; says it in the log when it is final.
     fn judge(&mut self, lane: usize, ended: &Ended, outcome: &Outcome) -> Settlement {
         let row = &ended.row;
-        let (id, now) = (row.kept.id, spool::now());
+        let (id, now) = (row.kept.id, self.spool.now());
         let stopped = self.stop.as_ref().is_some_and(|stop| stop.killed);
         if stopped && matches!(outcome, Outcome::Temporary(_)) {
             return Settlement::Release(id);
         }
         let why = outcome.why();
         let error = why.to_owned();
-        let verdict = verdict(
-            &self.lanes[lane].policy,
-            outcome,
-            id,
-            row.attempts,
-            row.kept.received,
-            now,
-        );
+        let waited = row.age(ended.took);
+        let policy = &self.lanes[lane].policy;
+        let verdict = verdict(policy, outcome, id, row.attempts, waited);
         self.monitor.ended(lane, ended, &verdict, why, now);
         match verdict {
-            Verdict::Done => {
+            Verdict::Done | Verdict::Discarded => {
+                let status = match verdict {
+                    Verdict::Done => "delivered",
+                    _ => "discarded",
+                };
                 if self.say_delivered {
-                    info!("{}", line(row, "delivered", why, now));
+                    info!("{}", line(row, status, why, now));
                 }
                 Settlement::Done(id)
             }
@@ -368,14 +436,20 @@ impl Dispatch {
             }
             // The method says once what it holds and why.
             Verdict::Hold => Settlement::Hold { id, at: now, error },
-            Verdict::Again(due) => {
+            Verdict::Again(delay) => {
                 let method = &row.kept.method;
                 if let Some(kept_back) =
                     self.deferrals.may_say(method.as_bytes(), 1, Instant::now())
                 {
                     warn!("{}{}", line(row, "deferred", why, now), and_more(kept_back));
                 }
-                Settlement::Defer { id, due, error }
+                Settlement::Defer {
+                    id,
+                    due: now + delay,
+                    delay,
+                    waited,
+                    error,
+                }
             }
         }
     }
@@ -383,16 +457,9 @@ impl Dispatch {
 
 /// Begins attempts of one lane; how long it may sleep before the next is due.
 fn begin_lane(spool: &Spool, lane: &mut Lane, now: Micros) -> rusqlite::Result<Duration> {
-    let far = (lane.policy.maximum * 2).max(FAR).as_micros() as Micros;
     while lane.room() > 0 {
         match spool.next_due(lane.kind.name)? {
             None => return Ok(IDLE),
-            Some(due) if due > now + far => {
-                let count = spool.pull_in(lane.kind.name, now + far, now)?;
-                warn!(
-                    "spool: {count} deliveries were due later than any wait: the clock was set back, or maximum lowered; they are due now"
-                );
-            }
             Some(due) if due > now => return Ok(Duration::from_micros((due - now).unsigned_abs())),
             Some(_) => {
                 let rows = spool.claim(lane.kind.name, now, lane.room())?;
@@ -404,6 +471,16 @@ fn begin_lane(spool: &Spool, lane: &mut Lane, now: Micros) -> rusqlite::Result<D
         }
     }
     Ok(IDLE) // the end of an attempt wakes us
+}
+
+/// What the clock has done, in words.
+fn step_text(step: Micros) -> String {
+    let seconds = step.unsigned_abs() / 1_000_000;
+    if step < 0 {
+        format!("the clock was set back by {seconds} seconds")
+    } else {
+        format!("the clock was set ahead by {seconds} seconds, or the machine slept as long")
+    }
 }
 
 /// `ID: method=…, class=…, user=…, attempts=…, delay=…, status=… (why)`; nothing of it can start another line.
@@ -433,3 +510,5 @@ fn user(n: &Notification) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time;

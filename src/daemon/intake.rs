@@ -5,11 +5,14 @@ use super::commit::Wired;
 use super::instances::Instances;
 use super::monitor::Monitor;
 use super::route::route;
+use super::staged::{Missing, Staged};
 use super::throttle::{Throttle, and_more};
+use crate::event::Event;
 use crate::method::{Delivery, Kind, METHODS, Outcome};
-use crate::spool::{self, NewRow, Spool, files};
+use crate::spool::{self, NewRow, Owner, Spool, files};
 use crate::system::cancel::Cancel;
-use crate::system::socket::{Arrival, Sent};
+use crate::system::folders::Folders;
+use crate::system::socket::Arrival;
 use crate::system::syslog::printable;
 use crate::wire::{Notification, datagram};
 use log::{debug, warn};
@@ -24,6 +27,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How many lines a minute bad input of one sort may cost: each has its line, a flood has not.
 const BAD: u32 = 100;
+
+/// In an event of more bytes it is not looked up whose it is: nobody may wait for that.
+const LARGEST_EVENT: usize = 16 << 10;
 
 /// How long after the start a datagram may come from nobody knows whom: who was blocked in `sendto(2)` on a full
 /// queue when we asked the kernel for names gets through then.
@@ -65,6 +71,9 @@ pub struct Intake {
     /// Never raised: what is done at once does not wait.
     never: Cancel,
     monitor: Arc<Monitor>,
+    staged: Staged,
+    /// Something was dropped because its owner has had a share of the spool.
+    over_share: bool,
     /// The next one is the first of its batch.
     first: bool,
 }
@@ -84,6 +93,8 @@ impl Intake {
             throttle: Throttle::default(),
             never: Cancel::new()?,
             monitor,
+            staged: Staged::default(),
+            over_share: false,
             first: true,
         })
     }
@@ -175,8 +186,9 @@ impl Intake {
             if METHODS[place].immediate {
                 continue;
             }
-            let id = self.owe(&METHODS[place], &notification, arrival);
-            self.monitor.routed(place, Some(id), &notification, arrival);
+            if let Some(id) = self.owe(&METHODS[place], &notification, arrival) {
+                self.monitor.routed(place, Some(id), &notification, arrival);
+            }
         }
         // A notification names one method, and what is done at once wants no others.
         if let Some(place) = route.places().find(|place| METHODS[*place].immediate) {
@@ -207,7 +219,7 @@ impl Intake {
             .get(place)
             .deliver(&delivery, kind.timeout, &self.never)
         {
-            Outcome::Delivered(why) => {
+            Outcome::Delivered(why) | Outcome::Discarded(why) => {
                 self.monitor
                     .ended_at_once(place, true, &delivery.notification, &why);
             }
@@ -248,12 +260,25 @@ impl Intake {
         );
     }
 
-    /// Its id.
-    fn owe(&mut self, kind: &'static Kind, notification: &Notification, arrival: Arrival) -> i64 {
-        let received = spool::now();
+    /// Its id; `None` when its owner has had a share of the spool already.
+    fn owe(
+        &mut self,
+        kind: &'static Kind,
+        notification: &Notification,
+        arrival: Arrival,
+    ) -> Option<i64> {
+        let uid = arrival.sender.map(|sender| sender.uid);
+        let user = user(notification);
+        let bytes = datagram::encode(notification);
+        let owner = Owner::of(user.as_deref(), uid);
+        if !self.spool.admits(owner.as_ref(), bytes.len()) {
+            self.over_share(kind, notification, owner, arrival);
+            return None;
+        }
+        let received = self.spool.now();
         let id = self.spool.new_id(received);
         let file = if kind.wants_message {
-            self.keep_message(id, notification, arrival.sent)
+            self.keep_message(id, notification, arrival)
         } else {
             None
         };
@@ -261,45 +286,127 @@ impl Intake {
             id,
             method: kind.name.to_owned(),
             received,
-            uid: arrival.sender.map(|sender| sender.uid),
+            uid,
             file,
-            notification: datagram::encode(notification),
-            user: (!notification.user.is_empty()).then(|| notification.user.clone()),
+            notification: bytes,
+            user,
         });
-        id
+        Some(id)
     }
 
-    /// Keeps the staged message, before lmtpd unlinks it; the name of ours.
-    fn keep_message(&mut self, id: i64, notification: &Notification, sent: Sent) -> Option<String> {
+    /// A notification is dropped, because its owner has had a share of the spool.
+    fn over_share(
+        &mut self,
+        kind: &'static Kind,
+        notification: &Notification,
+        owner: Option<Owner>,
+        arrival: Arrival,
+    ) {
+        self.over_share = true;
+        self.monitor.over_share(kind.name, notification, arrival);
+        let owner = match owner {
+            Some(Owner::Sender(uid)) => format!("uid {uid}"),
+            Some(Owner::User(user)) => format!("user {}", printable(&user, 100)),
+            None => return,
+        };
+        self.warn(
+            &[b"share ".as_slice(), owner.as_bytes()].concat(),
+            1,
+            format_args!(
+                "{owner} has as much of the spool as user_share allows: notification dropped ({})",
+                from(arrival)
+            ),
+        );
+    }
+
+    /// Whether something was dropped, since this was asked last, because its owner has had a share of the spool.
+    pub(super) fn was_over_share(&mut self) -> bool {
+        std::mem::take(&mut self.over_share)
+    }
+
+    /// Keeps the staged message, if it is certain which one that is; the name of ours.
+    fn keep_message(
+        &mut self,
+        id: i64,
+        notification: &Notification,
+        arrival: Arrival,
+    ) -> Option<String> {
         let fname = notification
             .fname
             .as_deref()
             .filter(|fname| !fname.is_empty())?;
         let name = spool::id_text(id);
-        let sent = match sent {
-            Sent::Waits => None,
-            Sent::At(time) => Some(time),
-            Sent::Unknown => Some(SystemTime::UNIX_EPOCH),
+        let folder = self.spool.folder();
+        let found = self
+            .staged
+            .find(Path::new(OsStr::from_bytes(fname)), arrival);
+        let kept = found.and_then(|file| Ok(files::keep(folder, file, &name)?));
+        let counts = &self.monitor.metrics.staged;
+        match &kept {
+            Ok(()) => counts.kept.inc(),
+            Err(Missing::Gone) => counts.gone.inc(),
+            Err(Missing::Uncertain(_)) => counts.uncertain.inc(),
+            Err(Missing::NotStaged | Missing::Refused(_)) => counts.refused.inc(),
         };
-        let source = Path::new(OsStr::from_bytes(fname));
-        match files::keep(self.spool.folder(), source, &name, sent) {
+        match kept {
             Ok(()) => return Some(name),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                debug!(
-                    "{name}: the staged message {} has gone already",
-                    printable(fname, 300)
-                );
-            }
-            Err(error) => {
-                let shown = printable(fname, 300);
-                self.warn(
-                    b"fname",
-                    BAD,
-                    format_args!("{name}: the staged message {shown} is not kept: {error}"),
-                );
-            }
+            Err(why) => self.say_missing(&name, &printable(fname, 300), why),
         }
         None
+    }
+
+    fn say_missing(&mut self, name: &str, message: &str, why: Missing) {
+        match why {
+            Missing::Gone => debug!("{name}: the staged message {message} has gone already"),
+            Missing::NotStaged => debug!("{name}: {message} is not in a staging folder: not kept"),
+            Missing::Uncertain(watch) => {
+                let trouble = watch.map_or_else(String::new, |error| {
+                    format!("; cannot watch its folder: {error}")
+                });
+                self.warn(
+                    b"uncertain",
+                    1,
+                    format_args!(
+                        "{name}: the staged message {message} is not kept: by now it may be another one (not so with dlist){trouble}"
+                    ),
+                );
+            }
+            Missing::Refused(error) => self.warn(
+                b"fname",
+                BAD,
+                format_args!("{name}: the staged message {message} is not kept: {error}"),
+            ),
+        }
+    }
+
+    /// Makes ready to know the staged messages that datagrams name; what becomes readable when there is a new one.
+    pub(super) fn watch_staging(&mut self) -> Option<&Folders> {
+        if let Err(error) = self.staged.prepare() {
+            warn!(
+                "staging folders cannot be watched: {error}; some staged messages will not be kept"
+            );
+        }
+        self.staged.folders()
+    }
+
+    /// The queue of datagrams is about to be looked at.
+    pub(super) fn before_reading(&mut self) {
+        self.staged.look();
+    }
+
+    /// Nothing unread was queued.
+    pub(super) fn queue_was_empty(&mut self) {
+        self.staged.queue_was_empty();
+    }
+
+    /// Whether it matters to know soon that nothing unread is queued.
+    pub(super) fn wants_another_look(&self) -> bool {
+        self.staged.changed()
+    }
+
+    /// What was read before may be read again.
+    pub(super) fn reads_again(&mut self) {
+        self.staged.forget();
     }
 
     /// What was taken and is still owed: to be committed, in this order.
@@ -314,6 +421,19 @@ impl Intake {
             warn!("{text}{}", and_more(kept_back));
         }
     }
+}
+
+/// Whose notification it is; class `EVENT` has that in the event.
+fn user(notification: &Notification) -> Option<Vec<u8>> {
+    if !notification.user.is_empty() {
+        return Some(notification.user.clone());
+    }
+    if notification.class != b"EVENT" || notification.message.len() > LARGEST_EVENT {
+        return None;
+    }
+    let event = Event::parse(&notification.message).ok()?;
+    let user = event.user()?.into_owned();
+    (!user.is_empty()).then(|| user.into_bytes())
 }
 
 fn from(arrival: Arrival) -> String {

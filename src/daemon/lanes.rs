@@ -252,6 +252,7 @@ mod tests {
             crashes: 0,
             asked: 0,
             delay: 0,
+            waited: 0,
             error: None,
         }
     }

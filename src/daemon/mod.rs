@@ -26,6 +26,7 @@ pub mod retry;
 pub mod route;
 pub mod rules;
 mod service;
+mod staged;
 mod stand_in;
 mod stats;
 mod streams;

@@ -44,6 +44,8 @@ pub struct Monitor {
     scrape: Mutex<Scrape>,
     counted: Mutex<Option<Counted>>,
     configuration: Mutex<Option<String>>,
+    /// Whether the file of counts has its last form.
+    stats_finished: Mutex<bool>,
     born: Instant,
     started: Micros,
     /// When the commit under way began and when deliveries were dropped last: microseconds after `born`, 0 for never.
@@ -98,6 +100,7 @@ impl Monitor {
             scrape: Mutex::new(scrape),
             counted: Mutex::new(None),
             configuration: Mutex::new(None),
+            stats_finished: Mutex::new(false),
             born: Instant::now(),
             started,
             committing: AtomicU64::new(0),
@@ -230,6 +233,7 @@ impl Monitor {
         of.attempt.observe(ended.took.as_secs_f64());
         let (status, count) = match verdict {
             Verdict::Done => ("delivered", &of.delivered),
+            Verdict::Discarded => ("discarded", &of.discarded),
             Verdict::Again(_) => ("deferred", &of.deferred),
             Verdict::GiveUp => ("failed", &of.failed),
             Verdict::Expired => ("expired", &of.expired),
@@ -270,6 +274,19 @@ impl Monitor {
         }
     }
 
+    /// A notification is dropped, because its owner has had a share of the spool.
+    pub(super) fn over_share(&self, method: &str, notification: &Notification, arrival: Arrival) {
+        self.metrics.over_share.inc();
+        if self.watchers.are_there() {
+            let line = Line::new("dropped")
+                .arrival(arrival)
+                .method(method)
+                .notification(notification)
+                .why("no room in the spool for this user");
+            self.watchers.tell(line);
+        }
+    }
+
     /// A commit begins.
     pub(super) fn commit_begins(&self) {
         self.committing
@@ -280,7 +297,7 @@ impl Monitor {
     pub(super) fn committed(&self, rows: &[NewRow], kept: Kept) {
         self.committing.store(0, Ordering::Relaxed);
         let Some(first) = rows.first() else { return };
-        let waited = (spool::now() - first.received).max(0).unsigned_abs();
+        let waited = (self.spool.now() - first.received).max(0).unsigned_abs();
         self.metrics.uncommitted.note(Duration::from_micros(waited));
         let count = rows.len() as u64;
         match kept {
@@ -327,6 +344,11 @@ impl Monitor {
             refused: m.refused.get(),
             unknown_method: m.unknown_method.get(),
         }
+    }
+
+    /// To be locked by who writes the file of counts: whether it has its last form.
+    pub(super) fn stats_finished(&self) -> MutexGuard<'_, bool> {
+        lock(&self.stats_finished)
     }
 
     /// Deliveries that were dropped for want of room.

@@ -19,6 +19,7 @@ pub(super) fn limits(settings: &Settings) -> Limits {
     Limits {
         rows: spool.max_rows.0,
         bytes: spool.max_bytes.0,
+        user_share: spool.user_share.0,
         block: spool.when_full == WhenFull::Block,
         sync_each: spool.synchronous == Synchronous::Full,
     }

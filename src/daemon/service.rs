@@ -201,10 +201,10 @@ impl Service {
                     self.hands_over.store(false, Ordering::Relaxed);
                     self.leave(TERMINATE_GRACE);
                 }
+                // systemd was told that we stop: what follows, READY=1 above all, would contradict it.
+                Control::Signal(Request::Reload) if self.phase == Phase::Leaving => {}
                 Control::Signal(Request::Reload) => {
-                    if self.phase != Phase::Leaving {
-                        let _ = systemd::notify_reloading(); // what ends it is said in any case
-                    }
+                    let _ = systemd::notify_reloading(); // what ends it is said in any case
                     match load().and_then(flawless) {
                         Err(message) => {
                             self.monitor.configuration(Some(message.clone()));
@@ -262,9 +262,6 @@ impl Service {
     }
 
     fn reload(&mut self, settings: Settings) {
-        if self.phase == Phase::Leaving {
-            return;
-        }
         match self.standing {
             Standing::UnderMaster if self.spool.is_degraded() => error!(
                 "SIGHUP: the disk refuses, and what is owed in memory would be lost; going on with the configuration as it was"

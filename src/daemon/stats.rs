@@ -11,7 +11,6 @@ use serde_json::{Map, Value, json};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
@@ -34,7 +33,7 @@ pub(super) fn keep(monitor: &Weak<Monitor>) {
         let counts = counts(&monitor);
         monitor.watchers.look_after(monitor.folder());
         if counts != written || !monitor.folder().join(STATS).exists() {
-            match write(monitor.folder(), &counts) {
+            match write(&monitor, &counts, false) {
                 Ok(()) => written = counts,
                 Err(error) => log::debug!("{STATS}: {error}"),
             }
@@ -46,7 +45,7 @@ pub(super) fn keep(monitor: &Weak<Monitor>) {
 
 /// Writes the last counts, before the process ends.
 pub(super) fn finish(monitor: &Monitor) {
-    if let Err(error) = write(monitor.folder(), &counts(monitor)) {
+    if let Err(error) = write(monitor, &counts(monitor), true) {
         log::debug!("{STATS}: {error}");
     }
 }
@@ -63,6 +62,7 @@ fn counts(monitor: &Monitor) -> Value {
                 "routed": of.routed.get(),
                 "attempts": of.attempts.get(),
                 "delivered": of.delivered.get(),
+                "discarded": of.discarded.get(),
                 "deferred": of.deferred.get(),
                 "failed": of.failed.get(),
                 "expired": of.expired.get(),
@@ -90,7 +90,15 @@ fn counts(monitor: &Monitor) -> Value {
     })
 }
 
-fn write(folder: &Path, counts: &Value) -> io::Result<()> {
+/// Replaces the file, unless its last form was written: whoever comes later has older counts. One writer at a time, as
+/// both would write to the same new file.
+fn write(monitor: &Monitor, counts: &Value, is_last: bool) -> io::Result<()> {
+    let mut finished = monitor.stats_finished();
+    if *finished {
+        return Ok(());
+    }
+    *finished = is_last;
+    let folder = monitor.folder();
     let new = folder.join(format!("{STATS}.new"));
     let mut file: File = File::options()
         .create(true)
@@ -100,4 +108,26 @@ fn write(folder: &Path, counts: &Value) -> io::Result<()> {
         .open(&new)?;
     file.write_all(format!("{counts}\n").as_bytes())?; // in one piece: this is in the way of a hand-over
     fs::rename(new, folder.join(STATS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::Spool;
+    use std::sync::Arc;
+
+    #[test]
+    fn nothing_is_written_after_the_last_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Arc::new(Spool::open(&dir.path().join("s")).unwrap());
+        let monitor = Monitor::for_tests(spool);
+        let read = || fs::read_to_string(monitor.folder().join(STATS)).unwrap();
+        write(&monitor, &json!("first"), false).unwrap();
+        assert_eq!(read(), "\"first\"\n");
+        finish(&monitor);
+        let last = read();
+        assert!(last.contains("\"received\""));
+        write(&monitor, &json!("old"), false).unwrap();
+        assert_eq!(read(), last);
+    }
 }

@@ -225,7 +225,10 @@ impl Connection {
             self.state = match parsed {
                 Ok(notification) => {
                     intake.take(notification, self.arrival);
-                    State::Taken
+                    match intake.was_over_share() {
+                        false => State::Taken,
+                        true => State::Answered("no room in the spool for this user".to_owned()),
+                    }
                 }
                 Err(error) => {
                     intake.malformed(&error, self.arrival);

@@ -174,6 +174,13 @@ impl fmt::Display for Address {
     }
 }
 
+/// The same for all ways to write `domain`: in lower case, with A-labels (RFC 5890). None for what is no domain name.
+pub fn domain_key(domain: &str) -> Option<String> {
+    to_ascii(domain)
+        .ok()
+        .map(|domain| domain.to_ascii_lowercase())
+}
+
 fn refuse_hidden(text: &str) -> Result<(), &'static str> {
     if text.contains(char::is_control) {
         return Err("has a control character");

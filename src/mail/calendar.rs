@@ -3,12 +3,19 @@
 //! The text is anybody's. What cannot be read is absent, and nothing that is written can end its line.
 
 pub mod read;
+mod vtimezone;
 pub mod write;
+mod zone;
+
+pub use zone::zone;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use std::borrow::Cow;
+
+/// Characters of an unknown zone's name that are kept.
+const ZONE_NAME: usize = 100;
 
 /// An appointment. Texts are as people read them, not escaped.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,8 +40,8 @@ pub struct Event {
     pub recurrence: Option<Moment>,
     /// Whether it is a series.
     pub repeats: bool,
-    /// The name of its time zone when we do not know that one; its times are [`Moment::Local`] then.
-    pub unknown_zone: String,
+    /// Whether it is a task (VTODO): its end is when it is due.
+    pub task: bool,
 }
 
 /// Who takes part.
@@ -44,6 +51,8 @@ pub struct Person {
     pub name: String,
     /// The URI, mostly `mailto:`.
     pub uri: String,
+    /// EMAIL (RFC 7986 section 6.2): where mail goes when the URI is none of mail; may be empty.
+    pub email: String,
     /// PARTSTAT in lower case.
     pub status: String,
 }
@@ -53,6 +62,33 @@ impl Person {
     pub fn address(&self) -> &str {
         without_mailto(&self.uri).unwrap_or(&self.uri)
     }
+}
+
+/// A URI without the quotation marks that some programs put around it.
+pub fn unquoted(uri: &str) -> &str {
+    let uri = uri.trim();
+    let inside = uri.strip_prefix('"').and_then(|uri| uri.strip_suffix('"'));
+    inside.map_or(uri, str::trim)
+}
+
+/// The value of a parameter such as CN, without its quotation marks and the escapes of RFC 6868.
+pub fn parameter_text(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    let mut chars = value.chars().filter(|&c| c != '"').peekable();
+    while let Some(c) = chars.next() {
+        let meant = match (c, chars.peek()) {
+            ('^', Some('n')) => '\n',
+            ('^', Some('\'')) => '"',
+            ('^', Some('^')) => '^',
+            _ => {
+                out.push(c);
+                continue;
+            }
+        };
+        chars.next();
+        out.push(meant);
+    }
+    out
 }
 
 /// What is behind `mailto:`, in any case; none when that is not there.
@@ -76,10 +112,12 @@ pub fn status(partstat: &str) -> String {
 pub enum Moment {
     /// A whole day.
     Date(Date),
-    /// What clocks show, wherever they are, or in a zone that we do not know.
+    /// What clocks show, wherever they are.
     Local(DateTime),
     /// A time in a zone.
     Zoned(Zoned),
+    /// What clocks show in a zone of which only the name is known.
+    Unknown(DateTime, String),
 }
 
 impl Moment {
@@ -114,7 +152,7 @@ impl Moment {
     pub fn date(&self) -> Date {
         match self {
             Moment::Date(date) => *date,
-            Moment::Local(local) => local.date(),
+            Moment::Local(local) | Moment::Unknown(local, _) => local.date(),
             Moment::Zoned(zoned) => zoned.date(),
         }
     }
@@ -123,19 +161,44 @@ impl Moment {
     pub fn clock(&self) -> DateTime {
         match self {
             Moment::Date(date) => date.at(0, 0, 0, 0),
-            Moment::Local(local) => *local,
+            Moment::Local(local) | Moment::Unknown(local, _) => *local,
             Moment::Zoned(zoned) => zoned.datetime(),
         }
     }
 
-    /// The same time as it is in the zone of `other`.
+    /// The same, when it is a time in the zone `name`, which is not known.
     #[must_use]
-    pub fn beside(self, other: &Moment) -> Moment {
-        match (self, other) {
-            (Moment::Zoned(this), Moment::Zoned(other)) => {
-                Moment::Zoned(this.with_time_zone(other.time_zone().clone()))
+    pub fn in_unknown(self, name: &str) -> Moment {
+        match self {
+            Moment::Local(local) => {
+                let name = name.chars().map(|c| if c.is_control() { ' ' } else { c });
+                Moment::Unknown(local, name.take(ZONE_NAME).collect())
             }
-            (this, _) => this,
+            other => other,
+        }
+    }
+
+    /// The same time as it is in the zone of `other`; none when the two cannot be compared: a day and a time, or times
+    /// of which one depends on who asks. A time without zone beside one with a zone is meant to be in that one.
+    pub fn beside(&self, other: &Moment) -> Option<Moment> {
+        match (self, other) {
+            (Moment::Date(this), Moment::Date(_)) => Some(Moment::Date(*this)),
+            (Moment::Local(this), Moment::Local(_)) => Some(Moment::Local(*this)),
+            (Moment::Local(this), Moment::Zoned(other)) => {
+                let zone = other.time_zone();
+                Some(Moment::Zoned(zone.to_zoned(*this).ok()?))
+            }
+            (Moment::Local(this), Moment::Unknown(_, name)) => {
+                Some(Moment::Unknown(*this, name.clone()))
+            }
+            (Moment::Zoned(this), Moment::Zoned(other)) => {
+                let zone = other.time_zone().clone();
+                Some(Moment::Zoned(this.with_time_zone(zone)))
+            }
+            (Moment::Unknown(this, name), Moment::Unknown(_, other)) if name == other => {
+                Some(Moment::Unknown(*this, name.clone()))
+            }
+            _ => None,
         }
     }
 
@@ -146,29 +209,18 @@ impl Moment {
             _ => None,
         }
     }
-}
 
-/// The time zone of that name in the system's database. Names that begin with a slash hold another registry's prefix
-/// (RFC 5545 section 3.2.19), which calendar programs put before the usual name.
-pub fn zone(name: &str) -> Option<TimeZone> {
-    let name = name.trim();
-    if name.len() > 200 {
-        return None;
-    }
-    if ["UTC", "Z", "GMT", "Etc/UTC"]
-        .iter()
-        .any(|utc| name.eq_ignore_ascii_case(utc))
-    {
-        return Some(TimeZone::UTC);
-    }
-    let Some(mut rest) = name.strip_prefix('/') else {
-        return TimeZone::get(name).ok();
-    };
-    loop {
-        if let Ok(zone) = TimeZone::get(rest) {
-            return Some(zone);
+    /// Whether it is later than `other`, both being of one kind.
+    pub fn is_behind(&self, other: &Moment) -> bool {
+        match (self, other) {
+            (Moment::Zoned(this), Moment::Zoned(other)) => this > other,
+            _ => self.clock() > other.clock(),
         }
-        rest = rest.split_once('/')?.1;
+    }
+
+    /// Whether it is given in UTC, which nobody lives by.
+    pub fn is_utc(&self) -> bool {
+        matches!(self, Moment::Zoned(zoned) if *zoned.time_zone() == TimeZone::UTC)
     }
 }
 

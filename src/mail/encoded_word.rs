@@ -1,6 +1,8 @@
 //! Encoded words (RFC 2047): text that is not ASCII in header fields.
 
 use super::header::FOLD;
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::charsets::map::charset_decoder;
 
 /// What stands around the text of a word that we write.
 const AROUND: usize = "=?UTF-8?B??=".len();
@@ -31,85 +33,111 @@ pub(super) fn encode(text: &str, column: usize) -> Vec<Vec<u8>> {
 /// `value` with its encoded words decoded. Words in a character set that we don't know stay as they are.
 pub fn decode(value: &[u8]) -> String {
     let mut out = Vec::with_capacity(value.len());
-    let (mut rest, mut after_word) = (value, false);
+    let mut run: Option<Run> = None;
+    let mut rest = value;
     while let Some(at) = rest.windows(2).position(|w| w == b"=?") {
         let gap = &rest[..at];
         // White space between two words is no part of the text.
-        if !(after_word && gap.iter().all(u8::is_ascii_whitespace)) {
+        if run.is_none() || !gap.iter().all(u8::is_ascii_whitespace) {
+            finish(&mut run, &mut out);
             out.extend_from_slice(gap);
         }
         rest = &rest[at..];
         match word(&rest[..rest.len().min(MAX_READ)]) {
-            Some((bytes, length)) => {
-                out.extend(bytes);
-                rest = &rest[length..];
-                after_word = true;
+            Some(word) => {
+                rest = &rest[word.length..];
+                match &mut run {
+                    // Some programs divide text in the middle of a character (RFC 2047 section 5 forbids it).
+                    Some(run) if run.charset == word.charset => run.bytes.extend(word.bytes),
+                    _ => {
+                        finish(&mut run, &mut out);
+                        run = Some(Run {
+                            charset: word.charset,
+                            bytes: word.bytes,
+                        });
+                    }
+                }
             }
             None => {
+                finish(&mut run, &mut out);
                 out.extend_from_slice(b"=?");
                 rest = &rest[2..];
-                after_word = false;
             }
         }
     }
+    finish(&mut run, &mut out);
     out.extend_from_slice(rest);
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The text, in UTF-8, of the encoded word that `text` begins with, and how long the word is.
-fn word(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+/// Words side by side in one character set.
+struct Run {
+    charset: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+/// Writes the text of `run`, which ends here.
+fn finish(run: &mut Option<Run>, out: &mut Vec<u8>) {
+    let Some(Run { charset, bytes }) = run.take() else {
+        return;
+    };
+    match charset_decoder(&charset) {
+        Some(decoder) => out.extend(decoder(&bytes).into_bytes()),
+        None => out.extend(String::from_utf8_lossy(&bytes).into_owned().into_bytes()),
+    }
+}
+
+/// One encoded word.
+struct Word {
+    /// In lower case.
+    charset: Vec<u8>,
+    /// The text, in that character set.
+    bytes: Vec<u8>,
+    /// How long the word is, with what stands around it, in octets.
+    length: usize,
+}
+
+/// The encoded word that `text` begins with; none in a character set that we don't know.
+fn word(text: &[u8]) -> Option<Word> {
     let mut parts = text.get(2..)?.splitn(3, |&b| b == b'?');
     let (charset, encoding, tail) = (parts.next()?, parts.next()?, parts.next()?);
+    // RFC 2231 section 5: a language may follow the character set.
+    let charset = charset.split(|&b| b == b'*').next()?.to_ascii_lowercase();
+    if !is_known(&charset) {
+        return None;
+    }
     let end = tail.windows(2).position(|w| w == b"?=")?;
     let inside = &tail[..end];
     if inside.contains(&b' ') {
         return None;
     }
     let bytes = match encoding {
-        b"B" | b"b" => from_base64(inside)?,
+        b"B" | b"b" => base64_decode(inside)?,
         b"Q" | b"q" => from_q(inside),
         _ => return None,
     };
-    // RFC 2231 section 5: a language may follow the character set.
-    let charset = charset.split(|&b| b == b'*').next()?.to_ascii_lowercase();
-    let bytes = match charset.as_slice() {
-        b"utf-8" | b"utf8" | b"us-ascii" => bytes,
-        b"iso-8859-1" | b"windows-1252" => western(&bytes, western_char),
-        b"iso-8859-15" => western(&bytes, latin9_char),
-        _ => return None,
-    };
-    Some((bytes, text.len() - tail.len() + end + 2))
+    let length = text.len() - tail.len() + end + 2;
+    Some(Word {
+        charset,
+        bytes,
+        length,
+    })
 }
 
-fn western(bytes: &[u8], meaning: fn(u8) -> char) -> Vec<u8> {
-    bytes.iter().map(|&b| meaning(b)).collect::<String>().into()
-}
+/// Character sets that mail-parser knows by name, and of which it makes U+FFFD, as browsers do.
+const UNREADABLE: [&[u8]; 6] = [
+    b"csiso2022kr",
+    b"hz-gb-2312",
+    b"iso-2022-cn",
+    b"iso-2022-cn-ext",
+    b"iso-2022-kr",
+    b"replacement",
+];
 
-/// Windows-1252, which is what mail that says ISO-8859-1 has.
-fn western_char(byte: u8) -> char {
-    const HIGH: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž',
-        '\u{8f}', '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}',
-        'ž', 'Ÿ',
-    ];
-    match byte {
-        0x80..=0x9f => HIGH[usize::from(byte - 0x80)],
-        other => char::from(other),
-    }
-}
-
-fn latin9_char(byte: u8) -> char {
-    match byte {
-        0xa4 => '€',
-        0xa6 => 'Š',
-        0xa8 => 'š',
-        0xb4 => 'Ž',
-        0xb8 => 'ž',
-        0xbc => 'Œ',
-        0xbd => 'œ',
-        0xbe => 'Ÿ',
-        other => char::from(other),
-    }
+fn is_known(charset: &[u8]) -> bool {
+    // mail-parser has no decoder for what needs none.
+    let utf8 = [&b"utf-8"[..], b"utf8"].contains(&charset);
+    utf8 || !UNREADABLE.contains(&charset) && charset_decoder(charset).is_some()
 }
 
 fn from_q(text: &[u8]) -> Vec<u8> {
@@ -152,21 +180,6 @@ fn base64(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut have) = (0u32, 0);
-    for byte in text.iter().take_while(|&&b| b != b'=') {
-        let sextet = ALPHABET.iter().position(|a| a == byte)?;
-        bits = (bits << 6 | u32::try_from(sextet).ok()?) & 0xff_ffff;
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            out.push((bits >> have & 0xff) as u8);
-        }
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -184,7 +197,9 @@ mod tests {
                 "caf\u{e9}s",
             ),
             (b"=?UTF-8?B?w?= =?UTF-8?B?w7w=?=", "\u{fc}"),
-            (b"=?KOI8-R?B?8tXT?= x", "=?KOI8-R?B?8tXT?= x"),
+            (b"=?KOI8-R?B?8tXT?= x", "Рус x"),
+            (b"=?x-none?B?8tXT?= x", "=?x-none?B?8tXT?= x"),
+            (b"=?ISO-2022-KR?B?8tXT?= x", "=?ISO-2022-KR?B?8tXT?= x"),
             (b"=?UTF-8?Q?a b?= =?", "=?UTF-8?Q?a b?= =?"),
             (b"=?UTF-8?X?a?=", "=?UTF-8?X?a?="),
             ("=?ISO-8859-15*de?Q?5_=A4?=".as_bytes(), "5 €"),
@@ -192,6 +207,46 @@ mod tests {
             (b"\xff", "\u{fffd}"),
         ] {
             assert_eq!(decode(value), text);
+        }
+    }
+
+    /// Subjects as mail programs write them, in the character sets that they use.
+    #[test]
+    fn every_character_set_of_mail_is_read() {
+        for (value, text) in [
+            (&b"=?koi8-r?B?8NLJ18XU?="[..], "Привет"),
+            (b"=?KOI8-U?Q?=F0=D2=C9=D7=A6=D4?=", "Привіт"),
+            (b"=?windows-1250?Q?=8Elu=9Dou=E8k=FD?=", "Žluťoučký"),
+            (b"=?windows-1251?B?z/Do4uXy?=", "Привет"),
+            (b"=?windows-1253?B?x+zl8e/r/OPp7w==?=", "Ημερολόγιο"),
+            (b"=?windows-1254?Q?=DDstanbul?=", "İstanbul"),
+            (b"=?windows-1255?B?+ezl7Q==?=", "שלום"),
+            (b"=?windows-1256?B?49HNyMc=?=", "مرحبا"),
+            (b"=?windows-1257?Q?=C8es=EBt?=", "Česėt"),
+            (b"=?windows-1258?Q?Vi=EA=F2t?=", "Viê\u{323}t"),
+            (b"=?iso-8859-2?Q?=AElu=BBou=E8k=FD?=", "Žluťoučký"),
+            (b"=?iso-8859-5?B?v+DY0tXi?=", "Привет"),
+            (b"=?iso-8859-7?B?x+zl8e/r/OPp7w==?=", "Ημερολόγιο"),
+            (b"=?iso-8859-8-i?B?+ezl7Q==?=", "שלום"),
+            (b"=?iso-8859-8?B?+ezl7Q==?=", "שלום"),
+            (b"=?iso-8859-9?Q?=DDstanbul?=", "İstanbul"),
+            (b"=?iso-8859-13?Q?=D8=FEr?=", "Ųžr"),
+            (b"=?gb2312?B?xOO6w6OsysC95w==?=", "你好，世界"),
+            (b"=?GBK?B?xOO6w4eL?=", "你好噵"),
+            (b"=?gb18030?B?xOO6ww==?=", "你好"),
+            (b"=?big5?B?p0GmbqFBpUCsyQ==?=", "你好，世界"),
+            (b"=?ISO-2022-JP?B?GyRCJDMkcyRLJEEkTxsoQg==?=", "こんにちは"),
+            (b"=?Shift_JIS?B?grGC8YLJgr+CzQ==?=", "こんにちは"),
+            (b"=?EUC-JP?B?pLOk86TLpMGkzw==?=", "こんにちは"),
+            (b"=?euc-kr?B?vsiz58fPvLy/5A==?=", "안녕하세요"),
+            (b"=?ks_c_5601-1987?B?vsiz58fPvLy/5A==?=", "안녕하세요"),
+            (b"=?windows-874?B?ysfRyrTV?=", "สวัสดี"),
+            (b"=?utf-7?Q?Gr+APwA3w-e?=", "Grüße"),
+            // A character divided between two words, and words in two character sets.
+            (b"=?gb2312?B?xA==?=\r\n =?GB2312?B?47rD?=", "你好"),
+            (b"=?koi8-r?B?8NLJ18XU?= =?utf-8?Q?_=E2=80=93?=", "Привет –"),
+        ] {
+            assert_eq!(decode(value), text, "{}", String::from_utf8_lossy(value));
         }
     }
 

@@ -1,4 +1,4 @@
-//! mailto URIs (RFC 6068), as Sieve's `notify` has them (RFC 5436 section 2.1).
+//! mailto URIs (RFC 6068, and RFC 2368 before it), as Sieve's `notify` has them (RFC 5436 section 2.1).
 //!
 //! Cyrus cuts `mailto:` off and sends the rest as it stands in the script. Old scripts have bare addresses in the same
 //! place, so what no URI may have (blanks, quotes, a `%` without digits) is read as it is.
@@ -183,25 +183,38 @@ fn read_addresses(list: &[u8]) -> Result<Vec<Address>, String> {
     let mut all = Vec::new();
     for part in split_list(list) {
         let part = percent_decoded(part);
-        let part = part.trim_ascii();
-        if part.is_empty() {
-            continue;
-        }
-        // Old scripts have names with their addresses.
-        match Mailbox::parse(part) {
-            Ok(mailbox) => all.push(mailbox.address),
-            Err(why) => {
-                return Err(format!(
-                    "{}: the address {why}",
-                    String::from_utf8_lossy(part)
-                ));
+        for part in divided_again(&part) {
+            let part = part.trim_ascii();
+            if part.is_empty() {
+                continue;
             }
-        }
-        if all.len() > 10 * MAX_RECIPIENTS {
-            return Err(format!("more than {MAX_RECIPIENTS} addresses"));
+            // Old scripts have names with their addresses.
+            match Mailbox::parse(part) {
+                Ok(mailbox) => all.push(mailbox.address),
+                Err(why) => {
+                    return Err(format!(
+                        "{}: the address {why}",
+                        String::from_utf8_lossy(part)
+                    ));
+                }
+            }
+            if all.len() > 10 * MAX_RECIPIENTS {
+                return Err(format!("more than {MAX_RECIPIENTS} addresses"));
+            }
         }
     }
     Ok(all)
+}
+
+/// In RFC 2368 section 2 the comma between two addresses is coded (`%2C`), and many scripts have it so. It is one between
+/// addresses where each part has an `@`; else nobody can tell what was meant, and the part stays whole.
+fn divided_again(part: &[u8]) -> Vec<&[u8]> {
+    let parts: Vec<&[u8]> = split_list(part).collect();
+    let is_address = |part: &&[u8]| part.trim_ascii().is_empty() || part.contains(&b'@');
+    match parts.iter().all(is_address) {
+        true => parts,
+        false => vec![part],
+    }
 }
 
 /// Divides at commas outside quotes. A URI has no quotes that are not percent-coded; old scripts have.
@@ -234,7 +247,7 @@ fn without_fragment(addresses: &[u8]) -> &[u8] {
 }
 
 /// Percent-decoded once (RFC 3986 section 2.1). A `%` without two digits stays, and `+` is a plus sign.
-fn percent_decoded(text: &[u8]) -> Vec<u8> {
+pub fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, tail @ ..] = rest {

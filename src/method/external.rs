@@ -2,11 +2,12 @@
 //!
 //! `PROG -c CLASS -p PRIORITY -u USER -m MAILBOX -f FILE`, the message and a newline on its standard
 //! input. Without a file the arguments end after `-f`, as stock's do. FILE is our own link to the staged
-//! message, which stays until the delivery is done. When lmtpd had unlinked the original before
-//! the notification was read, there is no file of that name; the original's is not passed then, because
-//! the next message of the same lmtpd may have it, which may be another user's.
+//! message, which stays until the delivery is done. When there is none (lmtpd had removed it, or it was not certain
+//! that it is the one), there is no file of that name; the original's is not passed then, because the next message of the
+//! same lmtpd may have it, which may be another user's.
 
-use super::{Delivery, Kind, Method, Outcome, program};
+use super::program::{self, Meaning};
+use super::{Delivery, Kind, Method, Outcome};
 use crate::system::cancel::Cancel;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -47,7 +48,7 @@ impl Method for External {
         let mut command = Command::new(path);
         command.args(arguments(delivery));
         let input = [delivery.notification.message.as_slice(), b"\n"].concat();
-        program::run(command, &input, limit, cancel, judge)
+        program::run(command, &input, limit, cancel, &MEANING)
     }
 }
 
@@ -84,6 +85,13 @@ fn is_staged(path: &Path) -> bool {
         .and_then(Path::file_name)
         .is_some_and(|folder| folder == "stage.")
 }
+
+/// A program that we ended is run again, as after our own death.
+const MEANING: Meaning<Outcome> = Meaning {
+    exit: judge,
+    killed: Outcome::Temporary,
+    not_run: Outcome::Temporary,
+};
 
 /// Old scripts return anything: only what they say on purpose makes us run them again.
 fn judge(status: ExitStatus) -> fn(String) -> Outcome {

@@ -3,12 +3,14 @@
 //! ```text
 //!   occasion   what the notification is about                 occasion.rs
 //!   compose    -> mails, the same at each attempt (pure)       sieve.rs alarm.rs quota.rs imip.rs newmail.rs signin.rs
-//!   admit      nobody twice, nobody more than his share        guard.rs
+//!   admit      who gets it now: nobody twice, within limits    guard.rs recipient.rs limits.rs mailbox.rs
 //!   submit     by sendmail or SMTP, as imapd.conf says         transport.rs sendmail.rs smtp.rs
-//!   settle     what became of it, for each recipient           guard.rs
+//!   record     what became of it, for each recipient           guard.rs recipient.rs
+//!   outcome    what became of the delivery                     tally.rs
 //! ```
 
 mod alarm;
+mod by_user;
 #[cfg(test)]
 mod desk;
 mod guard;
@@ -17,7 +19,9 @@ mod hostile;
 mod imip;
 #[cfg(test)]
 mod laws;
+mod limits;
 mod mail;
+mod mailbox;
 mod newmail;
 mod notice;
 mod occasion;
@@ -25,6 +29,7 @@ mod office;
 pub(super) mod owner;
 mod preview;
 mod quota;
+mod recipient;
 mod sendmail;
 mod sieve;
 mod signin;
@@ -38,17 +43,21 @@ mod work;
 pub use preview::{Letter as PreviewLetter, Preview, preview};
 
 use super::{Context, Delivery, Kind, Late, Method, Outcome};
+use crate::event::Event;
 use crate::mail::address::Address;
 use crate::mail::header::Header;
 use crate::spool;
 use crate::system::cancel::Cancel;
 use crate::system::syslog::printable;
-use guard::{Guard, Standing};
+use crate::wire::Notification;
+use guard::{Attempt, Guard, Recipient, Standing};
+use limits::Account;
 use mail::{Composed, Mail};
-use occasion::{Occasion, wanted_occasion, wants};
+use mailbox::Mailboxes;
+use occasion::{Occasion, occasion, wanted_occasion, wants};
 use office::Office;
 use std::time::{Duration, Instant, SystemTime};
-use tally::{End, Tally};
+use tally::Tally;
 use transport::{Answer, Letter, Transport};
 
 pub(super) const KIND: Kind = Kind {
@@ -61,31 +70,6 @@ pub(super) const KIND: Kind = Kind {
     timeout: Duration::from_secs(300),
     build: |context| Box::new(Mailto::new(context)),
 };
-
-/// One mail of an attempt.
-struct Part {
-    /// The delivery.
-    id: i64,
-    /// Which attempt it is, from 1.
-    attempt: u32,
-    /// Which of the delivery's mails, from 0.
-    n: usize,
-    /// Whether it is the only one.
-    whole: bool,
-}
-
-impl Part {
-    /// Whether the delivery is done with these answers, at once and wholly. Then the spool forgets it, and so need we.
-    fn is_done(&self, mail: &Mail, answers: &[Answer]) -> bool {
-        self.attempt <= 1
-            && self.whole
-            && mail.remember.is_empty()
-            && answers.len() == mail.recipients.len()
-            && answers
-                .iter()
-                .all(|answer| matches!(answer, Answer::Sent(_)))
-    }
-}
 
 /// How much of a reason is told, in bytes.
 const REASON: usize = 500;
@@ -101,103 +85,128 @@ impl Method for Mailto {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
         match compose(&self.office, delivery) {
             Composed::Mails(mails) => {
-                let attempt = (delivery.id, delivery.attempt);
-                self.send_all(attempt, &mails, limit, cancel)
+                let Delivery {
+                    id, begun, asked, ..
+                } = *delivery;
+                let attempt = Attempt { id, begun, asked };
+                let user = user(&delivery.notification, &mails);
+                let kind = occasion(&delivery.notification).unwrap_or(Occasion::Sieve);
+                let account = Account { kind, user: &user };
+                self.send_all(&attempt, &account, &mails, limit, cancel)
             }
-            Composed::Nothing(why) => Outcome::Delivered(why),
+            Composed::Nothing(why) => Outcome::Discarded(why),
             Composed::Wrong(why) => Outcome::Permanent(why),
         }
     }
 }
 
+/// The submissions that an attempt needs: which mail, and whether with a note that it may be a copy.
+fn submissions(all: &[Vec<Recipient>]) -> Vec<(usize, bool)> {
+    let of = |(n, recipients): (usize, &Vec<Recipient>)| {
+        let needed = |again: &bool| {
+            let wanted = wanted(*again);
+            recipients.iter().any(|one| one.standing == wanted)
+        };
+        let both = [false, true].into_iter().filter(needed);
+        both.map(|again| (n, again)).collect::<Vec<_>>()
+    };
+    all.iter().enumerate().flat_map(of).collect()
+}
+
+/// The standing of those who get a mail with a note, or without.
+fn wanted(again: bool) -> Standing {
+    match again {
+        true => Standing::Again,
+        false => Standing::Go,
+    }
+}
+
+/// The user whose delivery it is: on whose behalf its mails are sent, else whom it is about.
+fn user(notification: &Notification, mails: &[Mail]) -> Vec<u8> {
+    let owner = mails.iter().map(|mail| &mail.owner);
+    if let Some(owner) = owner.into_iter().find(|owner| !owner.is_empty()) {
+        return owner.clone();
+    }
+    if notification.class != b"EVENT" {
+        return notification.user.clone();
+    }
+    let event = Event::parse(&notification.message).ok();
+    let user = event.as_ref().and_then(Event::user);
+    user.map_or(Vec::new(), |user| user.as_bytes().to_vec())
+}
+
 impl Mailto {
     fn new(context: &Context<'_>) -> Mailto {
         let config = &context.settings.own.config;
+        let office = Office::new(context);
+        let mailboxes = Mailboxes::new(context.settings, &office.domain);
         Mailto {
-            office: Office::new(context),
-            guard: Guard::new(context.ledger.clone(), &config.mailto),
+            office,
+            guard: Guard::new(context.ledger.clone(), config, mailboxes),
             transport: transport::of(context.settings),
             late: context.late.clone(),
         }
     }
 
-    /// Makes an attempt with all mails of a delivery: its id, and which attempt it is.
+    /// Makes an attempt with all mails of a delivery.
     fn send_all(
         &self,
-        (id, attempt): (i64, u32),
+        attempt: &Attempt,
+        account: &Account<'_>,
         mails: &[Mail],
         limit: Duration,
         cancel: &Cancel,
     ) -> Outcome {
         let end = Instant::now() + limit;
-        let mut tally = Tally::default();
-        for (n, mail) in mails.iter().enumerate() {
-            let limit = end.saturating_duration_since(Instant::now());
-            let part = Part {
-                id,
-                attempt,
-                n,
-                whole: mails.len() == 1,
-            };
-            match self.send(&part, mail, limit, cancel) {
-                Ok(results) => results.into_iter().for_each(|(to, end)| tally.add(to, end)),
-                Err(error) => return Outcome::Temporary(format!("ledger: {error}")),
+        let admitted = self.guard.admit(spool::now(), attempt, account, mails);
+        let mut all = match admitted {
+            Ok(all) => all,
+            Err(error) => return Outcome::Temporary(format!("ledger: {error}")),
+        };
+        let submissions = submissions(&all);
+        for (done, &(n, again)) in (1..).zip(&submissions) {
+            let (mail, recipients) = (&mails[n], &mut all[n]);
+            self.send(mail, recipients, again, end, cancel);
+            // Should the process die in the next one, it is known what became of this one.
+            if done < submissions.len() || !mail.remember.is_empty() {
+                let now = spool::now();
+                self.guard.record(now, attempt, account, n, mail, recipients);
             }
         }
+        let mut tally = Tally::default();
+        for (mail, recipients) in mails.iter().zip(&all) {
+            let pairs = mail.recipients.iter().zip(recipients);
+            pairs.for_each(|(to, one)| tally.add(to, one));
+        }
         let outcome = tally.outcome();
-        match outcome {
-            Outcome::Delivered(_) | Outcome::Temporary(_) => {}
-            _ => self.guard.leave_to_operator(spool::now(), id, mails),
+        // What is done at once the spool forgets, and so need we.
+        if attempt.begun > 1 || !matches!(outcome, Outcome::Delivered(_)) {
+            let now = spool::now();
+            self.guard.record_all(now, attempt, account, mails, &all);
         }
         outcome
     }
 
-    /// Sends a mail to those who shall get it.
-    fn send<'a>(
+    /// Sends a mail to those who shall get it, with a note (`again`) or without.
+    fn send(
         &self,
-        part: &Part,
-        mail: &'a Mail,
-        limit: Duration,
+        mail: &Mail,
+        recipients: &mut [Recipient],
+        again: bool,
+        end: Instant,
         cancel: &Cancel,
-    ) -> rusqlite::Result<Vec<(&'a Address, End)>> {
-        let all = mail.recipients.iter();
-        if mail.until.is_some_and(|until| SystemTime::now() > until) {
-            let why = "too late for it";
-            return Ok(all.map(|to| (to, End::TooLate(why.into()))).collect());
+    ) {
+        let (to, wait): (Vec<&Address>, Vec<&mut Recipient>) = mail
+            .recipients
+            .iter()
+            .zip(recipients)
+            .filter(|(_, one)| one.standing == wanted(again))
+            .unzip();
+        let mut answers = self.submit(mail, &to, again, end, cancel);
+        self.note_lateness(mail, &mut answers);
+        for (one, answer) in wait.into_iter().zip(answers) {
+            one.answer(answer);
         }
-        let Part { id, attempt, n, .. } = *part;
-        let standings = self.guard.admit(spool::now(), id, attempt, n, mail)?;
-        let mut ends = Vec::new();
-        for again in [false, true] {
-            let wanted = if again { Standing::Again } else { Standing::Go };
-            let to: Vec<&Address> = all
-                .clone()
-                .zip(&standings)
-                .filter_map(|(to, standing)| (*standing == wanted).then_some(to))
-                .collect();
-            if to.is_empty() {
-                continue;
-            }
-            let mut answers = self.submit(mail, &to, again, limit, cancel);
-            if !part.is_done(mail, &answers) {
-                let pairs = to.iter().copied().zip(&answers);
-                self.guard.settle(spool::now(), id, n, mail, pairs)?;
-            }
-            self.note_lateness(mail, &mut answers);
-            ends.extend(to.into_iter().zip(answers.into_iter().map(End::Answer)));
-        }
-        let held = all.clone().zip(&standings);
-        let held = held.filter(|(_, standing)| matches!(standing, Standing::Held(_)));
-        let held: Vec<&Address> = held.map(|(to, _)| to).collect();
-        if !held.is_empty() {
-            self.guard.wait(spool::now(), id, n, &held);
-        }
-        let others = all.zip(standings);
-        ends.extend(others.filter_map(|(to, standing)| match standing {
-            Standing::Go | Standing::Again => None,
-            other => Some((to, End::Standing(other))),
-        }));
-        Ok(ends)
     }
 
     fn submit(
@@ -205,9 +214,18 @@ impl Mailto {
         mail: &Mail,
         to: &[&Address],
         again: bool,
-        limit: Duration,
+        end: Instant,
         cancel: &Cancel,
     ) -> Vec<Answer> {
+        let limit = end.saturating_duration_since(Instant::now());
+        let not_begun = match (cancel.is_raised(), limit.is_zero()) {
+            (true, _) => Some("stopped, because the daemon ends"),
+            (false, true) => Some("no time was left in the attempt"),
+            (false, false) => None,
+        };
+        if let Some(why) = not_begun {
+            return vec![Answer::Temporary(why.into()); to.len()];
+        }
         let mut message = mail.message.clone();
         if again {
             let note = b"the answer to the first submission was lost: this may be a copy";
@@ -245,7 +263,7 @@ fn compose(office: &Office, delivery: &Delivery) -> Composed {
         Some(Occasion::Imip) => imip::compose(office, delivery),
         Some(Occasion::NewMail) => newmail::compose(office, delivery),
         Some(Occasion::SignIn) => signin::compose(office, delivery),
-        None => Composed::Nothing("nobody to tell: no mail is sent for this event".into()),
+        None => Composed::Nothing("no mail is sent for this event".into()),
     };
     match composed {
         Composed::Mails(mails) => Composed::Mails(mails),

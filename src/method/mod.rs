@@ -41,6 +41,8 @@ pub struct Delivery {
 pub enum Outcome {
     /// Done; the text says what took it ("exit 0").
     Delivered(String),
+    /// Nothing is to be delivered: by the method's own rules nobody gets anything.
+    Discarded(String),
     /// Not now; worth another attempt.
     Temporary(String),
     /// Never; another attempt cannot help.
@@ -55,6 +57,7 @@ impl Outcome {
     /// Why it ended so.
     pub fn why(&self) -> &str {
         let (Outcome::Delivered(why)
+        | Outcome::Discarded(why)
         | Outcome::Temporary(why)
         | Outcome::Permanent(why)
         | Outcome::Hold(why)

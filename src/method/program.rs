@@ -1,6 +1,5 @@
-//! What the methods that run a program share: how its end becomes an outcome.
+//! What the methods that run a program share: how its end becomes what they make of it.
 
-use super::Outcome;
 use crate::system::cancel::Cancel;
 use crate::system::command::{self, Ended};
 use crate::system::syslog::printable;
@@ -12,29 +11,44 @@ use std::time::Duration;
 /// How much of a program's output is told, in bytes.
 const TOLD: usize = 300;
 
-/// Runs `command` with `input`; `judge` says what its exit status means.
-pub(super) fn run(
+/// What the end of a program means; each gets the reason for the log.
+pub(super) struct Meaning<T> {
+    /// It ended by itself.
+    pub(super) exit: fn(ExitStatus) -> fn(String) -> T,
+    /// We ended it, because of the time limit or because the daemon ends.
+    pub(super) killed: fn(String) -> T,
+    /// It could not be started.
+    pub(super) not_run: fn(String) -> T,
+}
+
+/// Runs `command` with `input`; `meaning` says what its end means.
+pub(super) fn run<T>(
     command: Command,
     input: &[u8],
     limit: Duration,
     cancel: &Cancel,
-    judge: fn(ExitStatus) -> fn(String) -> Outcome,
-) -> Outcome {
+    meaning: &Meaning<T>,
+) -> T {
     let name = printable(command.get_program().as_encoded_bytes(), TOLD);
     match command::run(command, input, limit, cancel) {
         Ok(Ended::Exit(status, output)) => {
-            judge(status)(format!("{}{}", describe(status), said(&output)))
+            (meaning.exit)(status)(format!("{}{}", describe(status), said(&output)))
         }
-        Ok(Ended::TimedOut(output)) => Outcome::Temporary(format!(
+        Ok(Ended::TimedOut(output)) => (meaning.killed)(format!(
             "killed: took longer than {} s{}",
             limit.as_secs(),
             said(&output)
         )),
-        Ok(Ended::Cancelled) => Outcome::Temporary("stopped, because the daemon ends".into()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Outcome::Temporary(format!(
+        Ok(Ended::NotStarted(why)) => (meaning.not_run)(format!("{name} was not started: {why}")),
+        Ok(Ended::RunsOn(pid)) => (meaning.killed)(format!(
+            "could not be killed and runs on as process {pid}: took longer than {} s, or the daemon ends",
+            limit.as_secs()
+        )),
+        Ok(Ended::Cancelled) => (meaning.killed)("stopped, because the daemon ends".into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => (meaning.not_run)(format!(
             "cannot run {name}: {error} (the value is a path, without arguments)"
         )),
-        Err(error) => Outcome::Temporary(format!("cannot run {name}: {error}")),
+        Err(error) => (meaning.not_run)(format!("cannot run {name}: {error}")),
     }
 }
 

@@ -69,7 +69,7 @@ impl Method for Zephyr {
         let notification = &delivery.notification;
         if notification.user.is_empty() {
             // Class EVENT never names a user: as a failure, each login would be one.
-            return Outcome::Delivered("nobody to tell: the notification names no user".into());
+            return Outcome::Discarded("no recipient: the notification names no user".into());
         }
         let deadline = Instant::now() + limit;
         Manager::open(cancel)

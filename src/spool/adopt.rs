@@ -33,6 +33,7 @@ impl Spool {
             self.adopt_rows(folder, &other, &rows)
                 .map_err(io::Error::other)?;
             moved += rows.len();
+            self.rows_are_foreign();
         }
         Ok(moved)
     }

@@ -4,6 +4,7 @@
 mod aside;
 mod carry;
 mod depth;
+mod due;
 mod limit;
 mod row;
 mod settle;
@@ -11,17 +12,18 @@ mod wal;
 
 pub(super) use aside::{keep_aside, move_aside, unless_missing};
 pub(super) use depth::depths;
+pub(super) use limit::{Lack, cost};
 pub use row::{NewRow, Row, Settlement};
 pub(super) use settle::delete_row;
 pub use wal::Log;
-pub(super) use wal::{Checkpoint, LONG, checkpoint, connect, make_file};
+pub(super) use wal::{Checkpoint, LONG, checkpoint, connect, length as log_length, make_file};
 
-use super::Micros;
+use super::{Micros, now};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, params};
 use std::cell::Cell;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Version of the table's form, in `PRAGMA user_version`. [`ADDED`] does not change it: 0.1.0 reads and writes a
 /// table with those columns, too, so that the way back stays open.
@@ -31,12 +33,15 @@ pub(super) const VERSION: i64 = 1;
 ///
 /// `begun`: attempts begun, also those that do not count in `attempts`. `crashes`: attempts in which the process died,
 /// or which it had to abandon. `delay`: for how long it was deferred, in microseconds. `user`: whose it is, for shares.
+/// `waited`: how old it was when it was deferred last, in microseconds, of which only those count in which it waited for its
+/// next attempt or was tried: no clock that is set, and no time in which no process ran, makes it older.
 /// `asked`: how many attempts had begun when the operator last asked for it, after it had failed or was on hold.
 const ADDED: &[(&str, &str)] = &[
     ("begun", "INTEGER NOT NULL DEFAULT 0"),
     ("crashes", "INTEGER NOT NULL DEFAULT 0"),
     ("delay", "INTEGER NOT NULL DEFAULT 0"),
     ("user", "BLOB"),
+    ("waited", "INTEGER NOT NULL DEFAULT 0"),
     ("asked", "INTEGER NOT NULL DEFAULT 0"),
 ];
 
@@ -61,16 +66,24 @@ const SCHEMA: &str = "
 const INSERT: &str =
     "INSERT INTO delivery (id, method, state, due, received, attempts, uid, file, notification, user)
      VALUES (?1, ?2, 'incoming', ?3, ?3, 0, ?4, ?5, ?6, ?7)";
-pub(super) const COLUMNS: &str = "id, method, due, received, attempts, uid, file, error, notification, begun, crashes, delay, user, asked";
+pub(super) const COLUMNS: &str = "id, method, due, received, attempts, uid, file, error, notification, begun, crashes, delay, user, waited, asked";
 
+/// No version that did not keep the delay of a deferred row deferred it for longer, in microseconds: 2 hours.
+const LONGEST_DELAY: Micros = 7_200_000_000;
 /// Most rows that one housekeeping transaction changes: 256 rows take 4 ms, which the intake may have to wait for.
 const BATCH: u32 = 256;
 
 /// An open spool file.
 pub struct Db {
     connection: Connection,
+    /// `None` for a table in memory.
+    path: Option<PathBuf>,
     until_size: Cell<u32>,
+    /// The last `PRAGMA data_version`.
+    version: Cell<i64>,
     full: Cell<bool>,
+    /// So many bytes more may be written before the disk is looked at again.
+    room_known: Cell<u64>,
 }
 
 impl Db {
@@ -112,9 +125,11 @@ impl Db {
             ));
         }
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        // The housekeeper does it (see sync.rs); this is only for when it cannot.
-        connection.pragma_update(None, "wal_autocheckpoint", 32_768)?;
-        Db::prepare(connection)
+        let db = Db::prepare(connection)?;
+        Ok(Db {
+            path: Some(path.to_owned()),
+            ..db
+        })
     }
 
     fn prepare(connection: Connection) -> rusqlite::Result<Db> {
@@ -142,10 +157,14 @@ impl Db {
         }
         add_columns(&connection)?;
         connection.execute_batch(depth::INDEXES)?;
+        connection.execute_batch(due::INDEX)?;
         Ok(Db {
             connection,
+            path: None,
             until_size: Cell::new(0),
+            version: Cell::new(0),
             full: Cell::new(false),
+            room_known: Cell::new(0),
         })
     }
 
@@ -184,7 +203,20 @@ impl Db {
     /// # Errors
     /// When they cannot be written; none is kept then.
     pub fn commit(&self, rows: &[NewRow], max_bytes: u64) -> rusqlite::Result<bool> {
-        if self.is_full(max_bytes)? {
+        self.commit_beside(rows, max_bytes, 0)
+    }
+
+    /// The same when other files take so many bytes of them.
+    ///
+    /// # Errors
+    /// When they cannot be written; none is kept then.
+    pub fn commit_beside(
+        &self,
+        rows: &[NewRow],
+        max_bytes: u64,
+        beside: u64,
+    ) -> rusqlite::Result<bool> {
+        if self.is_full(max_bytes, beside)? {
             return Ok(false);
         }
         let transaction = self.connection.unchecked_transaction()?;
@@ -235,20 +267,6 @@ impl Db {
             .query_row([id], |row| row.get(0))
     }
 
-    /// Makes rows of `method` that are due after `horizon` due at `now`, a batch of them; how many.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn pull_in(&self, method: &str, horizon: Micros, now: Micros) -> rusqlite::Result<usize> {
-        self.connection
-            .prepare_cached(
-                "UPDATE delivery SET due = ?3 WHERE id IN (
-                     SELECT id FROM delivery INDEXED BY delivery_due
-                     WHERE method = ?1 AND state IN ('incoming', 'deferred') AND due > ?2 LIMIT ?4)",
-            )?
-            .execute(params![method, horizon, now, BATCH])
-    }
-
     /// When the next row of `method` is due.
     ///
     /// # Errors
@@ -271,7 +289,7 @@ impl Db {
 }
 
 /// Adds those of [`ADDED`] that the table has not got, in one transaction. In a file of 0.1.0 what was counted until now
-/// counts as begun.
+/// counts as begun, and what is deferred as deferred just now.
 pub(super) fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
     let there: Vec<String> = connection
         .prepare("SELECT name FROM pragma_table_info('delivery')")?
@@ -292,6 +310,12 @@ pub(super) fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
         add.execute(
             "UPDATE delivery SET begun = attempts WHERE attempts > 0",
             [],
+        )?;
+    }
+    if missing.iter().any(|(name, _)| *name == "delay") {
+        add.execute(
+            "UPDATE delivery SET delay = max(min(due - ?1, ?2), 0) WHERE state = 'deferred'",
+            [now(), LONGEST_DELAY],
         )?;
     }
     add.commit()
@@ -323,7 +347,8 @@ pub(super) fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         begun: row.get(9)?,
         crashes: row.get(10)?,
         delay: row.get(11)?,
-        asked: row.get(13)?,
+        waited: row.get(13)?,
+        asked: row.get(14)?,
         error: row.get(7)?,
     })
 }
@@ -388,6 +413,8 @@ mod tests {
             Settlement::Defer {
                 id: 3,
                 due: 50,
+                delay: 0,
+                waited: 0,
                 error: "later".into(),
             },
         ])
@@ -412,16 +439,6 @@ mod tests {
         }])
         .unwrap();
         assert!(db.claim("a", 99, 10).unwrap().is_empty(), "on hold");
-    }
-
-    #[test]
-    fn what_is_due_too_far_ahead_is_pulled_in() {
-        let db = Db::memory().unwrap();
-        db.commit(&[row(5, "a"), row(5000, "a"), row(5001, "b")], NO_LIMIT)
-            .unwrap();
-        assert_eq!(db.pull_in("a", 1000, 10).unwrap(), 1);
-        assert_eq!(db.claim("a", 10, 9).unwrap().len(), 2);
-        assert_eq!(db.next_due("b").unwrap(), Some(5001));
     }
 
     #[test]

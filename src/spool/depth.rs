@@ -105,6 +105,8 @@ mod tests {
                 Settlement::Defer {
                     id: 1,
                     due: 1000,
+                    delay: 0,
+                    waited: 0,
                     error: error.clone(),
                 },
                 Settlement::Fail {

@@ -2,7 +2,9 @@
 //!
 //! What a full spool means is the operator's choice: new rows are dropped, loudly and counted, or their senders wait.
 
-use super::{Kept, Limits, NewRow, Spool};
+use super::db::cost;
+use super::share::Use;
+use super::{Kept, Limits, NewRow, Owner, Spool};
 use log::{error, warn};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,10 +16,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often it is said that they wait.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
+/// What became of a commit to a disk that can be written.
+enum Committed {
+    Yes,
+    /// The spool has as many bytes as it may have.
+    Full,
+    /// The disk has not enough.
+    NoRoom,
+}
+
 impl Spool {
     /// Puts other limits in force. When commits are synced stays as it was at the start.
     pub fn set_limits(&self, limits: Limits) {
         self.room.set(limits);
+        let disk = self.space.look().map_or(u64::MAX, |space| space.total);
+        // Should it fail, the log is as long as it could be until now.
+        let _ = self.disk.first().bound_log(limits.longest_log(), disk);
     }
 
     /// Keeps `rows`, all or none of them, in one transaction; drops them when the spool is full.
@@ -48,16 +62,23 @@ impl Spool {
         self.commit_up_to(rows, u64::MAX)
     }
 
+    /// Whether the spool takes another notification of so many bytes that is `owner`'s. What comes over this share is to be
+    /// refused: the rest of the spool is the others'.
+    pub fn admits(&self, owner: Option<&Owner>, bytes: usize) -> bool {
+        let full = self.room.limits().full();
+        self.shares.admits(owner, Use::row(bytes as u64), full)
+    }
+
     /// Whether new rows have no room where they would go.
     fn is_full(&self) -> bool {
         if self.is_degraded() {
-            return self.memory().db.is_full(MAX_MEMORY).unwrap_or(false);
+            return self.memory().db.is_full(MAX_MEMORY, 0).unwrap_or(false);
         }
         self.has_all_rows()
             || self
                 .disk
                 .first()
-                .is_full(self.room.limits().bytes)
+                .is_full(self.room.limits().bytes, self.bytes_beside())
                 .unwrap_or(false)
     }
 
@@ -80,8 +101,9 @@ impl Spool {
                     return self.drop_rows(rows, "the spool is full");
                 }
                 match self.commit_to_disk(rows, bytes) {
-                    Ok(true) => return Kept::Disk,
-                    Ok(false) => return self.drop_rows(rows, "the spool is full"),
+                    Ok(Committed::Yes) => return Kept::Disk,
+                    Ok(Committed::Full) => return self.drop_rows(rows, "the spool is full"),
+                    Ok(Committed::NoRoom) => self.step_aside(),
                     Err(error) => self.degrade(&error),
                 }
             }
@@ -96,13 +118,16 @@ impl Spool {
     }
 
     /// Counts while nobody else can write, and lets go of the disk before anything else is locked.
-    fn commit_to_disk(&self, rows: &[NewRow], bytes: u64) -> rusqlite::Result<bool> {
+    fn commit_to_disk(&self, rows: &[NewRow], bytes: u64) -> rusqlite::Result<Committed> {
         let disk = self.disk.first();
-        let kept = disk.commit(rows, bytes)?;
-        if kept {
-            self.room.added(rows.len());
+        if self.lack(&disk, cost(rows), false).is_some() {
+            return Ok(Committed::NoRoom);
         }
-        Ok(kept)
+        if !disk.commit_beside(rows, bytes, self.bytes_beside())? {
+            return Ok(Committed::Full);
+        }
+        self.room.added(rows.len());
+        Ok(Committed::Yes)
     }
 
     fn drop_rows(&self, rows: &[NewRow], why: &str) -> Kept {

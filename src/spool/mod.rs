@@ -12,6 +12,7 @@
 //! once, and a power cut after at most [`sync::EVERY`]; see [`sync`].
 
 mod adopt;
+mod clock;
 pub mod db;
 pub mod depth;
 pub mod files;
@@ -20,17 +21,22 @@ pub mod ledger;
 mod mend;
 mod open;
 pub mod queue;
+pub mod readers;
 mod renew;
 mod room;
+mod share;
+mod space;
 pub mod sync;
 mod time;
 mod turn;
 
-use db::Db;
+use db::{Db, Lack};
 use ledger::Ledger;
-use log::error;
+use log::{error, warn};
 use open::{open_disk, remove_orphans};
 use room::Room;
+use share::Shares;
+use space::Space;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -38,8 +44,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use turn::Turns;
 
+#[cfg(test)]
+pub(crate) use clock::FakeTime;
+pub use clock::{Clock, Progress, Retiming};
 pub use db::{NewRow, Row, Settlement};
 pub use room::Limits;
+pub use share::Owner;
 pub use time::{Micros, id_text, now};
 
 /// How long a disk that refused is left alone.
@@ -73,6 +83,13 @@ pub struct Spool {
     room: Room,
     /// Rows dropped for want of room since the start.
     dropped: AtomicU64,
+    space: Space,
+    shares: Shares,
+    /// How long the log is, in bytes, as far as the housekeeper knows.
+    log_length: AtomicU64,
+    clock: Clock,
+    /// Rows of another process are here, and their due times were not looked at yet.
+    foreign: AtomicBool,
     ledger: Arc<Ledger>,
 }
 
@@ -80,12 +97,44 @@ struct Memory {
     db: Db,
     /// Since when the disk refuses; `None` when all is well.
     refuses: Option<Refusal>,
+    /// When it was said last that the disk has no room.
+    said: Option<Instant>,
 }
 
 struct Refusal {
     retry: Instant,
+    why: Why,
+    /// It was said.
+    said: bool,
+    /// Rows that were moved to the disk since.
+    moved: usize,
+}
+
+/// Why the disk takes no new rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
     /// The file could not even be opened: `disk` is an empty table in its place.
-    unopened: bool,
+    Unopened,
+    /// A commit has failed.
+    Unwritable,
+    /// It could be written, but what is left must stay for claims and settlements.
+    Lack,
+}
+
+impl Refusal {
+    /// One that is said at once, and looked at again later; but for want of room, which there may be at once.
+    fn new(why: Why) -> Refusal {
+        let wait = match why {
+            Why::Lack => Duration::ZERO,
+            Why::Unopened | Why::Unwritable => RETRY,
+        };
+        Refusal {
+            retry: Instant::now() + wait,
+            why,
+            said: why != Why::Lack,
+            moved: 0,
+        }
+    }
 }
 
 impl Spool {
@@ -105,6 +154,14 @@ impl Spool {
     /// # Errors
     /// When there is no memory.
     pub fn open_with(folder: &Path, limits: Limits) -> io::Result<Spool> {
+        Spool::open_at(folder, limits, Clock::system())
+    }
+
+    /// Opens the spool, by another clock than the system's.
+    ///
+    /// # Errors
+    /// As [`Spool::open_with`].
+    pub(crate) fn open_at(folder: &Path, limits: Limits, clock: Clock) -> io::Result<Spool> {
         let memory = Db::memory().map_err(io::Error::other)?;
         let opened =
             open_disk(folder, limits).and_then(|disk| remove_orphans(folder, &disk).map(|()| disk));
@@ -114,14 +171,15 @@ impl Spool {
                 error!("spool: cannot open: {error}; keeping deliveries in memory until it can");
                 (
                     Db::memory().map_err(io::Error::other)?,
-                    Some(Refusal {
-                        retry: Instant::now() + RETRY,
-                        unopened: true,
-                    }),
+                    Some(Refusal::new(Why::Unopened)),
                 )
             }
         };
         let last = disk.last_id().map_err(io::Error::other)?;
+        let space = Space::new(folder);
+        if refuses.is_none() {
+            space.keep_reserve(disk.growth());
+        }
         let degraded = AtomicBool::new(refuses.is_some());
         Ok(Spool {
             folder: folder.to_owned(),
@@ -132,11 +190,17 @@ impl Spool {
             memory: Mutex::new(Memory {
                 db: memory,
                 refuses,
+                said: None,
             }),
             degraded,
             last_id: AtomicI64::new(last),
             room: Room::new(limits),
             dropped: AtomicU64::new(0),
+            space,
+            shares: Shares::default(),
+            log_length: AtomicU64::new(0),
+            clock,
+            foreign: AtomicBool::new(true),
             ledger: Arc::new(Ledger::new(folder)),
         })
     }
@@ -184,12 +248,56 @@ impl Spool {
         let mut memory = self.memory();
         if memory.refuses.is_none() {
             error!("spool: cannot write: {error}; keeping new deliveries in memory until it can");
-            memory.refuses = Some(Refusal {
-                retry: Instant::now() + RETRY,
-                unopened: false,
-            });
+            memory.refuses = Some(Refusal::new(Why::Unwritable));
             self.degraded.store(true, Ordering::Release);
         }
+    }
+
+    /// New rows go to memory, because the disk has no room for them. Whether that stays so shows when it is tried to mend.
+    fn step_aside(&self) {
+        let mut memory = self.memory();
+        if memory.refuses.is_none() {
+            memory.refuses = Some(Refusal::new(Why::Lack));
+            self.degraded.store(true, Ordering::Release);
+        }
+    }
+
+    /// What keeps rows of this cost from the disk. When that cannot be found out, the commit shows it.
+    fn lack(&self, disk: &Db, cost: u64, fresh: bool) -> Option<Lack> {
+        let longest = self.room.limits().longest_log();
+        disk.lack(cost, &self.space, longest, fresh).ok().flatten()
+    }
+
+    /// Changes what is on the disk. When that is full, the reserve is given up for it.
+    fn change<T>(&self, change: impl Fn(&Db) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let done = change(&self.disk.later());
+        let Err(error) = &done else { return done };
+        self.note(error);
+        if !space::is_full(error) || !self.make_room() {
+            return done;
+        }
+        change(&self.disk.later()).inspect_err(|error| self.note(error))
+    }
+
+    /// Gives up the reserve and empties the log; false when neither was possible.
+    fn make_room(&self) -> bool {
+        let given_up = self.space.give_up_reserve();
+        if given_up {
+            warn!("spool: its disk is full; the room that was reserved is used for what is owed");
+        }
+        self.disk.later().empty_log().unwrap_or(false) || given_up
+    }
+
+    /// Bytes that the spool takes beside its file: what the log has more than it may keep.
+    fn bytes_beside(&self) -> u64 {
+        let kept = self.room.limits().longest_log() / 4;
+        self.log_length.load(Ordering::Relaxed).saturating_sub(kept)
+    }
+
+    /// Whether the log is twice as long as it may be: nothing is taken from the disk any more then, as each claim makes
+    /// the log longer. What is in memory is delivered.
+    fn is_log_overlong(&self) -> bool {
+        self.log_length.load(Ordering::Relaxed) / 2 > self.room.limits().longest_log()
     }
 
     /// Rows dropped for want of room since the start.
@@ -209,9 +317,9 @@ impl Spool {
             true => self.memory().db.claim(method, now, most)?,
             false => Vec::new(),
         };
-        if rows.len() < most {
-            let claimed = self.disk.later().claim(method, now, most - rows.len());
-            match claimed.inspect_err(|error| self.note(error)) {
+        if rows.len() < most && !self.is_log_overlong() {
+            let rest = most - rows.len();
+            match self.change(|disk| disk.claim(method, now, rest)) {
                 Ok(more) => rows.extend(more),
                 Err(error) if rows.is_empty() => return Err(error),
                 Err(_) => {} // what memory gave is claimed already
@@ -239,11 +347,13 @@ impl Spool {
         if settlements.is_empty() {
             return Ok(Vec::new());
         }
-        let disk = self.disk.later();
-        let files = disk.settle(settlements);
-        let files = files.inspect_err(|error| self.note(error))?;
         let done = |settlement: &&Settlement| matches!(settlement, Settlement::Done(_));
-        self.room.removed(settlements.iter().filter(done).count());
+        let done = settlements.iter().filter(done).count();
+        let files = self.change(|disk| {
+            let files = disk.settle(settlements)?;
+            self.room.removed(done);
+            Ok(files)
+        })?;
         settlements.clear();
         Ok(files)
     }
@@ -278,24 +388,10 @@ impl Spool {
         }
     }
 
-    /// Makes rows of `method` that are due after `horizon` due at `now`: no wait is that long, so the clock
-    /// was wrong when they were written. How many.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn pull_in(&self, method: &str, horizon: Micros, now: Micros) -> rusqlite::Result<usize> {
-        let mut count = match self.is_degraded() {
-            true => self.memory().db.pull_in(method, horizon, now)?,
-            false => 0,
-        };
-        loop {
-            // The intake goes before each batch.
-            let some = self.disk.later().pull_in(method, horizon, now)?;
-            count += some;
-            if some == 0 {
-                return Ok(count);
-            }
-        }
+    /// Whether somebody else, as `notifyctl`, has changed what is on disk since this was asked last.
+    pub fn changed_by_others(&self) -> bool {
+        // What is wrong with the disk shows in the next claim.
+        self.disk.later().changed_by_others().unwrap_or(false)
     }
 
     /// Removes rows that failed before `before`.
@@ -305,10 +401,12 @@ impl Spool {
     pub fn purge_failed(&self, before: Micros) -> rusqlite::Result<usize> {
         let mut all = 0;
         loop {
-            let disk = self.disk.later(); // the intake goes before each batch
-            let (count, files) = disk.purge_failed(before)?;
-            self.room.removed(count);
-            drop(disk);
+            // The intake goes before each batch.
+            let (count, files) = self.change(|disk| {
+                let (count, files) = disk.purge_failed(before)?;
+                self.room.removed(count);
+                Ok((count, files))
+            })?;
             for name in files {
                 files::remove(&self.folder, &name);
             }
@@ -331,7 +429,7 @@ impl Spool {
                 return Ok(rows);
             }
         }
-        self.disk.later().expire_held(before, now)
+        self.change(|disk| disk.expire_held(before, now))
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -431,6 +529,8 @@ mod tests {
         let defer = Settlement::Defer {
             id: in_memory.id,
             due: now(),
+            delay: 0,
+            waited: 0,
             error: "later".into(),
         };
         let mut ends = vec![done.clone(), defer];

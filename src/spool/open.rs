@@ -4,6 +4,7 @@
 //! A file that is corrupt is kept aside, and a new one is begun.
 
 use super::db::{self, Db};
+use super::space::Space;
 use super::{Limits, files};
 use log::info;
 use std::io;
@@ -12,6 +13,12 @@ use std::path::Path;
 /// Opens the spool file at `path`, or makes it.
 pub(super) fn open_file(path: &Path, limits: Limits) -> io::Result<Db> {
     let disk = Db::open(path)?;
+    let space = path.parent().map(|folder| Space::new(folder).look());
+    let total = space
+        .and_then(Result::ok)
+        .map_or(u64::MAX, |space| space.total);
+    disk.bound_log(limits.longest_log(), total)
+        .map_err(io::Error::other)?;
     if limits.sync_each {
         disk.sync_each_commit().map_err(io::Error::other)?;
     }

@@ -188,7 +188,7 @@ impl Queue {
                 Change::Delete => db::delete_row(&transaction, id, &mut names)?,
                 Change::Retry => transaction
                     .prepare_cached(
-                        "UPDATE delivery SET asked = iif(state = 'failed', begun, asked), state = 'deferred', due = ?2
+                        "UPDATE delivery SET asked = iif(state = 'failed', begun, asked), state = 'deferred', due = ?2, delay = 0
                          WHERE id = ?1 AND state IN ('incoming', 'deferred', 'failed')",
                     )?
                     .execute(params![id, now])?,
@@ -200,7 +200,7 @@ impl Queue {
                     .execute(params![id, now])?,
                 Change::Release => transaction
                     .prepare_cached(
-                        "UPDATE delivery SET asked = begun, state = 'deferred', due = ?2
+                        "UPDATE delivery SET asked = begun, state = 'deferred', due = ?2, delay = 0
                          WHERE id = ?1 AND state = 'hold'",
                     )?
                     .execute(params![id, now])?,
@@ -402,6 +402,8 @@ mod tests {
             .settle(&mut vec![Settlement::Defer {
                 id: 1,
                 due: now(),
+                delay: 0,
+                waited: 0,
                 error: "x".into(),
             }])
             .unwrap();

@@ -4,6 +4,7 @@
 //! and settled is known, what `notifyctl` deletes is not, so the housekeeper counts anew now and then, and soon when the
 //! spool seems full. In the first moments after a start the number is not known yet, and nothing is refused for it.
 
+use super::share::Full;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -20,10 +21,32 @@ pub struct Limits {
     pub rows: u64,
     /// Most bytes on disk, as far as rows use them.
     pub bytes: u64,
+    /// How much of that one user may have when the spool is half full, in percent; 0 for no limit.
+    pub user_share: u64,
     /// Whether senders wait when it is full; else new rows are dropped.
     pub block: bool,
     /// Whether each commit waits for the platter (`synchronous=FULL`).
     pub sync_each: bool,
+}
+
+/// The longest write-ahead log, in bytes; a small spool has a shorter one, a quarter of its bytes.
+const LONGEST_LOG: u64 = 256 << 20;
+const SHORTEST_LOG: u64 = 8 << 20;
+
+impl Limits {
+    /// What makes the spool full, and how much of that is one user's.
+    pub(super) fn full(&self) -> Full {
+        Full {
+            rows: self.rows,
+            bytes: self.bytes,
+            percent: self.user_share,
+        }
+    }
+
+    /// From what length on, in bytes, a log that cannot be emptied keeps new rows from the disk.
+    pub(super) fn longest_log(&self) -> u64 {
+        (self.bytes / 4).clamp(SHORTEST_LOG, LONGEST_LOG)
+    }
 }
 
 impl Default for Limits {
@@ -31,6 +54,7 @@ impl Default for Limits {
         Limits {
             rows: 0,
             bytes: 4 << 30,
+            user_share: 25,
             block: false,
             sync_each: false,
         }

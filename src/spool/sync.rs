@@ -5,15 +5,18 @@
 //! disk never holds up a sender, and a power cut costs at most that time. It checkpoints with a
 //! connection of its own, which holds up no writer.
 
-use super::db::Checkpoint;
+use super::db::{Checkpoint, Lack};
 use super::renew::{Identity, identity};
-use super::{Spool, db};
+use super::share::{self, Use};
+use super::{Owner, Spool, db};
 use rusqlite::Connection;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Weak;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 /// Longest time between a commit and its being on the platter, the disk's own time aside.
 pub const EVERY: Duration = Duration::from_millis(200);
@@ -21,6 +24,12 @@ pub const EVERY: Duration = Duration::from_millis(200);
 const LITTLE: i64 = 256;
 /// How often it is tried to leave so little. Writers go on meanwhile, but each time is shorter than the one before.
 const ROUNDS: u32 = 8;
+/// On a disk where [`db::LONG`] is more than this part of it, the log is moved when it is as long as this part.
+const SMALL_PART: u64 = 64;
+/// How often it is counted who has how much; it takes a twentieth of the time at most.
+const COUNT_PAUSE: Duration = Duration::from_secs(1);
+/// So many rows are counted without a pause for the log.
+const COUNT_ROWS: i64 = 4096;
 
 /// Looks after the spool while it is alive: to be run on a thread of its own.
 pub fn keep_house(spool: &Weak<Spool>) {
@@ -29,6 +38,7 @@ pub fn keep_house(spool: &Weak<Spool>) {
         file: None,
         connection: None,
         synced: (0, None),
+        owners_at: Instant::now(),
     };
     let mut well = true;
     loop {
@@ -40,8 +50,10 @@ pub fn keep_house(spool: &Weak<Spool>) {
         spool.replace_corrupt();
         spool.keep_place();
         housekeeper.log = spool.folder().join("spool.db-wal");
+        keep_room(&spool);
         let done = housekeeper.look_after(&spool);
         let done = done.and_then(|()| housekeeper.count(&spool));
+        let done = done.and_then(|()| housekeeper.count_owners(&spool));
         if let Err(error) = &done {
             // The commits are made; the next round tries again.
             housekeeper.connection = None;
@@ -60,6 +72,8 @@ struct Housekeeper {
     connection: Option<Connection>,
     /// Length and time of the log when it was last synced.
     synced: (u64, Option<std::time::SystemTime>),
+    /// When it is time to count again who has how much.
+    owners_at: Instant,
 }
 
 impl Housekeeper {
@@ -89,10 +103,13 @@ impl Housekeeper {
         let connection = self.connection(spool)?;
         // Asked of SQLite, as the file keeps its length when the log begins anew.
         let log = db::checkpoint(connection, Checkpoint::Noop).map_err(io::Error::other)?;
-        if log.left() > db::LONG {
+        // On a small disk sooner: what is in the log takes room that nobody else has.
+        let disk = spool.space.look().map_or(u64::MAX, |space| space.total);
+        let page = 4096;
+        if log.left() > db::LONG.min((disk / SMALL_PART / page) as i64) {
             empty_log(spool, connection)?;
         }
-        spool.disk.later().shrink().map_err(io::Error::other)
+        spool.disk.later().shrink(disk).map_err(io::Error::other)
     }
 
     /// Counts the rows when it is time to. Writers wait until what is counted is agreed, not until it is counted.
@@ -112,6 +129,25 @@ impl Housekeeper {
         spool.room.recount(&mut count)
     }
 
+    /// Counts who has how much, when the spool is so full that it matters. Nobody waits: it is read a page at a time.
+    fn count_owners(&mut self, spool: &Spool) -> io::Result<()> {
+        let limits = spool.room.limits();
+        let bytes = spool.disk.later().used_bytes().map_err(io::Error::other)?;
+        let used = Use {
+            rows: spool.room.rows().max(0).unsigned_abs(),
+            bytes: bytes + spool.bytes_beside(),
+        };
+        let begun = Instant::now();
+        if !spool.shares.look(used, limits.full()) || begun < self.owners_at {
+            return Ok(());
+        }
+        spool.shares.begin_count();
+        let owners = owners(self.connection(spool)?).map_err(io::Error::other)?;
+        spool.shares.end_count(owners);
+        self.owners_at = Instant::now() + COUNT_PAUSE.max(begun.elapsed() * 20);
+        Ok(())
+    }
+
     fn connection(&mut self, spool: &Spool) -> io::Result<&Connection> {
         if self.connection.is_none() {
             let path = spool.folder().join("spool.db");
@@ -120,6 +156,52 @@ impl Housekeeper {
         self.connection
             .as_ref()
             .ok_or_else(|| io::Error::other("no connection"))
+    }
+}
+
+/// Who has how much on the disk.
+fn owners(connection: &Connection) -> rusqlite::Result<HashMap<Owner, Use>> {
+    let mut owners = HashMap::new();
+    let mut after = i64::MIN;
+    loop {
+        let mut select = connection.prepare_cached(
+            "SELECT id, user, uid, length(notification) FROM delivery WHERE id > ?1 ORDER BY id LIMIT ?2",
+        )?;
+        let mut rows = select.query([after, COUNT_ROWS])?;
+        let before = after;
+        while let Some(row) = rows.next()? {
+            after = row.get(0)?;
+            let user = row.get_ref(1)?.as_blob_or_null()?;
+            if let Some(owner) = Owner::of(user, row.get(2)?) {
+                share::add(
+                    &mut owners,
+                    &owner,
+                    Use::row(row.get::<_, i64>(3)?.unsigned_abs()),
+                );
+            }
+        }
+        if after == before {
+            return Ok(owners);
+        }
+    }
+}
+
+/// Keeps the reserve, and looks how long the log is. One that is too long, because somebody reads the file, is emptied as
+/// soon as nobody does.
+fn keep_room(spool: &Spool) {
+    let path = spool.folder().join("spool.db");
+    let mut length = db::log_length(&path);
+    if length > spool.room.limits().longest_log() {
+        if spool.disk.later().empty_log().unwrap_or(false) {
+            length = db::log_length(&path);
+        } else {
+            spool.complain(Lack::Log(length));
+        }
+    }
+    spool.log_length.store(length, Ordering::Relaxed);
+    if !spool.is_degraded() {
+        let growth = spool.disk.later().growth();
+        spool.space.keep_reserve(growth);
     }
 }
 
@@ -142,7 +224,6 @@ mod tests {
     use super::super::{Kept, NewRow, Settlement, now};
     use super::*;
     use std::sync::Arc;
-    use std::time::Instant;
 
     fn row(spool: &Spool, length: usize) -> NewRow {
         NewRow {

@@ -2,6 +2,7 @@
 
 pub mod cancel;
 pub mod command;
+pub mod folders;
 pub mod lock;
 pub mod master;
 pub mod peek;

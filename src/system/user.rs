@@ -6,7 +6,8 @@ use std::io;
 
 /// Becomes `name`, with its groups (and `group` instead of its own when given), when we are root;
 /// does nothing when we are anybody else.
-/// To be called before anything is opened and before any thread is started.
+/// To be called before anything of the user's is opened. Threads that run already, as the one that writes to syslogd,
+/// become that user, too: the functions of libc change all threads of the process (`nptl(7)`), other than the system calls.
 ///
 /// # Errors
 /// One line that says what failed.

@@ -124,6 +124,36 @@ fn what_is_on_hold_waits_and_what_is_released_goes() {
     assert!(alone.running());
 }
 
+/// Whatever else is due when: here both are due in an hour, and the method's queue is not empty.
+#[test]
+fn what_is_changed_is_seen_at_once() {
+    let mut alone = Alone::new();
+    super::toml::write_with(
+        &alone,
+        "[method.external]\nfirst = '1h'\n",
+        &[("notify_external", "{dir}/prog/late")],
+    );
+    alone.spawn_ready();
+    for user in ["alice", "bob", "carol", "dave"] {
+        alone.send(&external(user));
+    }
+    wait_queue(&alone, &["--state", "deferred"], 4);
+    std::fs::rename(alone.path("prog/external"), alone.path("prog/late")).unwrap();
+    assert_eq!(
+        done(&alone, &["retry", "--user", "alice"]),
+        "1 delivery due now\n"
+    );
+    alone.wait_run(&["-u alice"]);
+    done(&alone, &["hold", "--user", "bob"]);
+    done(&alone, &["release", "--user", "bob"]);
+    alone.wait_run(&["-u bob"]);
+    assert_eq!(wait_queue(&alone, &["--state", "deferred"], 2).len(), 2);
+    assert_eq!(done(&alone, &["flush"]), "2 deliveries due now\n");
+    alone.wait_run(&["-u carol"]);
+    alone.wait_run(&["-u dave"]);
+    wait_queue(&alone, &[], 0);
+}
+
 #[test]
 fn what_failed_can_be_tried_again() {
     let mut alone = Alone::new();

@@ -1,8 +1,8 @@
 //! What method mailto remembers from one mail to the next: limits, and on whose behalf.
 
-use super::ctl::{call, done, queue, wait_queue};
+use super::ctl::{call, done, wait_queue};
 use super::daemon::{Alone, mail};
-use super::stage::{Note, Signal};
+use super::stage::{Note, Signal, note};
 use super::toml::write;
 
 fn of_alice(to: &str) -> Note {
@@ -17,7 +17,7 @@ fn start(toml: &str) -> Alone {
 }
 
 #[test]
-fn above_a_limit_mail_is_held_listed_and_released() {
+fn above_a_limit_mail_waits_and_goes_by_itself_when_there_is_room() {
     let mut alone = start("[mailto]\nowner_limit = 2\n");
     for user in ["a", "b"] {
         alone.send(&of_alice(user));
@@ -26,30 +26,56 @@ fn above_a_limit_mail_is_held_listed_and_released() {
     for user in ["c", "d"] {
         alone.send(&of_alice(user));
     }
-    let held = wait_queue(&alone, &["--state", "hold"], 2);
-    for row in &held {
-        assert_eq!(
-            row["error"],
-            "over the limit of 2 mails an hour on behalf of user alice"
-        );
-        assert_eq!(row["attempts"], 0, "it was not tried");
+    let waiting = wait_queue(&alone, &["--state", "deferred"], 2);
+    let why = "over the limit of 2 mails an hour on behalf of user alice";
+    for row in &waiting {
+        assert!(row["error"].as_str().unwrap().starts_with(why), "{row}");
     }
-    let line = "2 mails were sent within an hour on behalf of user alice: the rest is held";
+    let line = "2 mails were sent within an hour on behalf of user alice: the rest waits until there is room";
     alone.wait_line(line);
-    // The next process knows it too.
+    alone.wait_line(&format!("status=deferred ({why}"));
+    // The next process knows it too, and others are not concerned.
     alone.signal(Signal::TERM);
     assert!(alone.wait_exit().success());
     alone.spawn_ready();
     alone.send(&of_alice("e"));
-    wait_queue(&alone, &["--state", "hold"], 3);
-    assert_eq!(alone.count(line), 1, "one line a trip");
+    alone.send(&mail("f").user("bob"));
+    alone.wait_run(&["f@example.org"]);
+    wait_queue(&alone, &["--state", "deferred"], 3);
+    assert_eq!(alone.count(line), 1, "one line an hour");
 
-    let id = held[0]["id"].as_str().unwrap();
+    let id = waiting[0]["id"].as_str().unwrap();
+    done(&alone, &["hold", id]);
     assert_eq!(done(&alone, &["release", id]), "1 delivery released\n");
     alone.wait_run(&["c@example.org"]);
-    wait_queue(&alone, &[], 2);
-    assert_eq!(queue(&alone, &["--state", "hold"]).len(), 2);
     assert_eq!(alone.count_runs("d@example.org"), 0);
+
+    // 28 a second.
+    let room = "[mailto]\nowner_limit = 100000\n[retry]\nfirst = '1s'\nmaximum = '1s'\n";
+    write(&alone, room);
+    alone.signal(Signal::TERM);
+    assert!(alone.wait_exit().success());
+    alone.spawn_ready();
+    alone.wait_run(&["d@example.org"]);
+    alone.wait_run(&["e@example.org"]);
+    wait_queue(&alone, &[], 0);
+    assert_eq!(alone.count_runs("c@example.org"), 1);
+}
+
+/// What a script sends somebody leaves room for what the server has to say.
+#[test]
+fn scripts_use_up_nothing_of_what_the_server_says() {
+    let own = "[mailto]\nowner_limit = 2\nrecipient_limit = 2\n[quota]\nmail = 'named'\n";
+    let alone = start(own);
+    for n in 0..3 {
+        alone.send(&mail("carol").user("mallory").message(format!("{n}")));
+    }
+    wait_queue(&alone, &["--state", "deferred"], 1);
+    let event = r#"{"event":"QuotaExceed","uri":"imap://alone.test/user/carol","user":"carol@example.org","diskQuota":100,"diskUsed":100}"#;
+    alone.send(&note("mailto").class("EVENT").message(event));
+    alone.wait_line("class=EVENT, user=carol@example.org, attempts=1");
+    alone.wait_line("status=delivered");
+    alone.wait_run(&["Subject: ", "carol@example.org", "auto-generated"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod retry;
 #[path = "../stage/mod.rs"]
 mod stage;
 
+mod clock;
 mod command_line;
 mod ctl;
 mod daemon;

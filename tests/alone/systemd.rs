@@ -1,6 +1,6 @@
 //! Started by systemd: its socket, and telling it how we are (`sd_listen_fds(3)`, `sd_notify(3)`).
 
-use super::daemon::{Alone, mail};
+use super::daemon::{Alone, external, mail};
 use super::retry::retry;
 use super::stage::{LIMIT, Signal};
 use std::fs;
@@ -129,6 +129,32 @@ fn it_keeps_the_watchdog_content_and_says_when_it_reads_again() {
     alone.signal(Signal::TERM);
     while heard(&manager) != "STOPPING=1" {}
     assert_eq!(alone.wait_exit().code(), Some(0));
+}
+
+/// As when a package's script ends it and an administrator reloads it at the same moment.
+#[test]
+fn who_stops_is_not_ready_again() {
+    let mut alone = Alone::new();
+    let path = alone.path("run/manager");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o777)).unwrap();
+    manager.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut command = alone.by_shell("true");
+    command.env("NOTIFY_SOCKET", &path);
+    alone.spawn_command(command);
+    assert_eq!(heard(&manager), "READY=1");
+    alone.hang(true); // so that it takes its time to end
+    alone.send(&external("bob"));
+    alone.wait_begun(1);
+    alone.signal(Signal::TERM);
+    assert_eq!(heard(&manager), "STOPPING=1");
+    fs::write(alone.path("imapd.conf"), "nonsense\n").unwrap();
+    alone.signal(Signal::HUP);
+    assert_eq!(alone.wait_exit().code(), Some(0));
+    manager.set_nonblocking(true).unwrap();
+    let mut buffer = [0; 4096];
+    let more = manager.recv(&mut buffer).map(|n| buffer[..n].to_vec());
+    assert!(more.is_err(), "{more:?}");
 }
 
 #[test]

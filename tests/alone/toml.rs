@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Writes notifyd.toml, and an imapd.conf that names it, with these keys changed.
-fn write_with(alone: &Alone, text: &str, changes: &[(&str, &str)]) {
+pub(super) fn write_with(alone: &Alone, text: &str, changes: &[(&str, &str)]) {
     let dir = alone.path("");
     let text = text.replace("{dir}", dir.to_str().unwrap().trim_end_matches('/'));
     fs::write(alone.path("notifyd.toml"), text).unwrap();

@@ -217,6 +217,29 @@ impl Lmtp {
         self.say(&format!("{}.\r\n", message(user, subject)))
     }
 
+    /// Delivers messages with these subjects to these users without waiting for a reply in between (RFC 2920), as a mail server
+    /// does that has many.
+    #[allow(dead_code, reason = "tests/post has no use for it")]
+    pub(super) fn deliver_pipelined(&mut self, mails: &[(&str, String)]) -> io::Result<()> {
+        let text: String = mails
+            .iter()
+            .map(|(user, subject)| {
+                format!(
+                    "MAIL FROM:<sender@example.net>\r\nRCPT TO:<{user}>\r\nDATA\r\n{}.\r\n",
+                    message(user, subject)
+                )
+            })
+            .collect();
+        let mut writer = self.stream.get_ref().try_clone()?;
+        std::thread::scope(|scope| {
+            let written = scope.spawn(move || writer.write_all(text.as_bytes()));
+            for _ in 0..4 * mails.len() {
+                reply(&mut self.stream)?;
+            }
+            written.join().expect("the writer")
+        })
+    }
+
     fn say(&mut self, text: &str) -> io::Result<()> {
         self.stream.get_mut().write_all(text.as_bytes())?;
         reply(&mut self.stream)

@@ -89,7 +89,7 @@ impl Server {
     }
 
     /// Processes of this Cyrus that live, with their names.
-    fn processes(&self) -> Vec<(u32, String)> {
+    pub(super) fn processes(&self) -> Vec<(u32, String)> {
         let ours = self.network.metadata().expect("namespace").ino();
         let alive = |pid: u32| -> Option<(u32, String)> {
             let inode = std::fs::metadata(format!("/proc/{pid}/ns/net")).ok()?.ino();

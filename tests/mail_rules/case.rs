@@ -114,6 +114,7 @@ impl Stages {
                 .line("notifyd_config: {dir}/notifyd.toml")
                 .build();
             std::fs::write(stage.path("notifyd.toml"), toml).unwrap();
+            std::fs::create_dir(stage.path("spool/stage.")).unwrap();
             let staged = cases.clone().filter(|case| case.style == style);
             for text in staged.filter_map(|case| case.staged) {
                 let path = stage.path(&file_of(text));
@@ -177,12 +178,12 @@ impl Stages {
     }
 }
 
-/// Where a message is staged: a name for each text.
+/// Where a message is staged: a name for each text, as Cyrus 3.10 gives it.
 fn file_of(text: &str) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
-    format!("spool/{:016x}", hasher.finish())
+    format!("spool/stage./1-{}", hasher.finish() % 1_000_000_000)
 }
 
 fn check(has: &Has, run: &Run, mail: &Mail, stage: &Notifyd) {

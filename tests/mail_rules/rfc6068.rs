@@ -65,7 +65,9 @@ pub(super) fn rules() -> Vec<Rule> {
         })),
         rule("RFC 6068 2", "Addresses before ? and in to are one list, and one To field", Mails(vec![
             case("addr1@x.test?to=addr2@x.test&to=addr3@x.test").gives([Field("To", "<addr1@x.test>, <addr2@x.test>, <addr3@x.test>")]),
-            case("?to=addr1@x.test%2Caddr2@x.test").gives_nothing("the address is a list"),
+            // RFC 2368 section 2 codes the comma, and scripts are older than RFC 6068.
+            case("?to=addr1@x.test%2C%20addr2@x.test").gives([Recipients(&["addr1@x.test", "addr2@x.test"])]),
+            case("one@x.test%2Ctwo@x.test?subject=Neu").gives([Recipients(&["one@x.test", "two@x.test"])]),
         ])),
         rule("RFC 6068 3", "From, Date, Resent-*, Apparently-To, routing and MIME fields are ignored", Mails(vec![
             case("b@x.test?resent-to=eve@evil.test&apparently-to=eve@evil.test&content-type=text/html&mime-version=2.0&bcc=eve@evil.test")

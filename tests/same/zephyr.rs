@@ -17,7 +17,7 @@ fn no_user_no_notice() {
     if ours() {
         // Ours says how each delivery ended.
         n.log.wait("the end of the delivery", |r| {
-            String::from_utf8_lossy(&r.text).contains("status=delivered (nobody to tell")
+            String::from_utf8_lossy(&r.text).contains("status=discarded (no recipient")
         });
     }
     n.fence_log();

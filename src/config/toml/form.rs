@@ -180,6 +180,23 @@ impl Form for Limit {
     }
 }
 
+/// A part of a hundred, or 0 for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percent(pub u64);
+
+impl Form for Percent {
+    const FORM: &'static str = "number";
+
+    fn read(value: &Spanned<DeValue<'_>>, complain: Complain<'_>) -> Option<Self> {
+        let fits = |value: &DeValue<'_>| number(value).filter(|number| *number <= 100);
+        read_or(value, complain, "a number from 0 to 100", fits).map(Percent)
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.to_string())
+    }
+}
+
 /// How many attempts at once: each is a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permits(pub u64);

@@ -5,8 +5,10 @@
 //!
 //! What can go wrong: a default that does not fit its form; a test looks at each.
 
-use super::form::{Flag, Form, Level, Limit, Permits, Size, Synchronous, WhenFull};
-use super::mail::{Language, Languages, MailWhen, OwnerForm, Percentages, Recipients, Style, Text};
+use super::form::{Flag, Form, Level, Limit, Percent, Permits, Size, Synchronous, WhenFull};
+use super::mail::{
+    Language, Languages, MailWhen, OwnerForm, Percentages, Recipients, SameMailbox, Style, Text,
+};
 use super::place::{Folder, Listen, MaybeFolder, Mode, Name};
 use super::reader::{Reader, Section, default};
 use super::time::{Age, Wait};
@@ -76,6 +78,8 @@ tables! {
             "How many deliveries make the spool full; 0 for no limit.";
         max_bytes: Size = r#""4G""#,
             "How large a spool file is full.";
+        user_share: Percent = "25",
+            "How much of the spool one user may have once it is half full, in percent; 0 for no limit.";
         when_full: WhenFull = r#""drop""#,
             "What becomes of a new delivery when the spool is full: with drop it is lost, with block Cyrus waits.";
     }
@@ -130,9 +134,11 @@ tables! {
         owner: OwnerForm = r#""email""#,
             "How a mail says on whose behalf it was sent: with email by the address, with token by a word that notifyctl owner resolves.";
         owner_limit: Limit = "100",
-            "How many mails an hour may be sent on behalf of one user before the rest is held; 0 for no limit.";
+            "How many mails of one kind may be sent an hour on behalf of one user; 0 for no limit.";
         recipient_limit: Limit = "100",
-            "How many mails an hour may be sent to one address before the rest is held; 0 for no limit.";
+            "How many mails of one kind may be sent an hour on behalf of one user to one mailbox; 0 for no limit.";
+        same_mailbox: SameMailbox = r#""site""#,
+            "Which addresses are one mailbox, and which names one user's: equal ones, those that Cyrus takes for one, or those that differ in case and +detail.";
     }
     /// `[alarm]`: mail for calendar alarms.
     ["alarm"] Alarm {

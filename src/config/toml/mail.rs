@@ -51,6 +51,18 @@ words! {
     }
 }
 
+words! {
+    /// Which addresses are one mailbox, for limits and for what is sent once.
+    SameMailbox "exact | site | all" {
+        /// Those that are the same; only domains are compared without case.
+        "exact" Exact
+        /// In domains of this site as Cyrus compares them; elsewhere those that are the same.
+        "site" Site
+        /// Those that differ in case, or in what follows a `+`, everywhere.
+        "all" All
+    }
+}
+
 /// Percentages, in rising order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Percentages(pub Vec<u8>);
@@ -119,6 +131,10 @@ impl Form for Languages {
         };
         let mut all = BTreeMap::new();
         for (user, language) in table {
+            if let Some(why) = never_matches(user.get_ref()) {
+                complain(user.span(), format!("{}: {why}", quoted(user.get_ref())));
+                continue;
+            }
             match language.get_ref().as_str().filter(|text| is_language(text)) {
                 Some(text) => drop(all.insert(user.get_ref().to_string(), text.to_owned())),
                 None => complain(
@@ -142,6 +158,29 @@ impl Form for Languages {
             true => "{}".to_owned(),
             false => format!("{{ {} }}", all.join(", ")),
         })
+    }
+}
+
+/// Why a key of a table by user or domain is nobody's; none when it may be somebody's.
+fn never_matches(key: &str) -> Option<&'static str> {
+    let (user, domain) = match key.rsplit_once('@') {
+        Some((user, domain)) => (user, Some(domain)),
+        None => (key, None),
+    };
+    let is_domain = |domain: &str| {
+        let right = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_".contains(c);
+        let label = |label: &str| !label.is_empty() && label.chars().all(right);
+        domain.split('.').all(label)
+    };
+    match domain {
+        None if user.is_empty() => Some("the name of a user is missing"),
+        Some(domain) if !is_domain(domain) => Some("what stands behind @ is no domain"),
+        _ if key
+            .contains(|c: char| c.is_control() || c.is_whitespace() || "\"*,;<>".contains(c)) =>
+        {
+            Some("no user has such a name")
+        }
+        _ => None,
     }
 }
 

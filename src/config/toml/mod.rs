@@ -31,12 +31,14 @@ mod time;
 mod users;
 
 pub use file::{DEFAULT_FILE, Own};
-pub use form::{Flag, Level, Limit, Permits, Size, Synchronous, WhenFull};
+pub use form::{Flag, Level, Limit, Percent, Permits, Size, Synchronous, WhenFull};
 pub use keys::{
     Alarm, Imip, Intake, KEYS, Key, Log, Mailto, Method, Metrics, NewMail, Quota, Retry, SignIn,
     Spool, Templates, Zephyr,
 };
-pub use mail::{Language, Languages, MailWhen, OwnerForm, Percentages, Recipients, Style, Text};
+pub use mail::{
+    Language, Languages, MailWhen, OwnerForm, Percentages, Recipients, SameMailbox, Style, Text,
+};
 pub use place::{Folder, Listen, MaybeFolder, Mode, Name};
 pub use time::{Age, Wait};
 pub use users::Users;

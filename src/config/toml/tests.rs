@@ -58,7 +58,7 @@ fn every_default_that_is_declared_fits_its_form() {
 #[test]
 fn every_key_is_read() {
     let config = good(
-        "[spool]\npath = '/s'\nsynchronous = 'full'\nmax_rows = 5\nmax_bytes = '1M'\nwhen_full = 'block'\n\
+        "[spool]\npath = '/s'\nsynchronous = 'full'\nmax_rows = 5\nmax_bytes = '1M'\nuser_share = 9\nwhen_full = 'block'\n\
          [intake]\nallow_uids = [1001, 'root', 0x10]\nsocket_mode = '0660'\n\
          [retry]\nfirst = 1\nmaximum = '1m30s'\nlifetime = '0s'\nkeep_failed = '1d12h'\nkeep_held = '2d'\n\
          [method.zephyr]\npermits = 2\ntimeout = '5s'\nfirst = '2s'\nmaximum = '3s'\nlifetime = '4s'\nrealm = 'X'\n\
@@ -70,6 +70,7 @@ fn every_key_is_read() {
         (config.spool.max_rows, config.spool.max_bytes),
         (Limit(5), Size(1 << 20))
     );
+    assert_eq!(config.spool.user_share, Percent(9));
     assert_eq!(config.spool.when_full, WhenFull::Block);
     assert_eq!(config.intake.allow_uids.ids(), [1001, 0, 16]);
     assert_eq!(config.intake.socket_mode, Mode(0o660));
@@ -233,6 +234,31 @@ fn a_mistake_costs_its_key_and_no_other() {
     );
     assert_eq!(config.retry.maximum, Wait(Duration::from_secs(300)));
     assert_eq!(config.intake.allow_uids.ids(), [5, 6]);
+}
+
+#[test]
+fn a_user_or_domain_that_nobody_can_have_is_said() {
+    let keys = r#"[templates]
+languages = { "anna" = "de", "@Example.FR" = "fr", "a@b" = "de", "@" = "de", "" = "fr", "@a b" = "de", "a b" = "de", "@*.org" = "fr", "anna, ben" = "de", "a@" = "de", "@bücher.example" = "de" }
+"#;
+    let (config, problems) = read(keys);
+    let left: Vec<&String> = config.templates.languages.0.keys().collect();
+    assert_eq!(left, ["@Example.FR", "@bücher.example", "a@b", "anna"]);
+    assert_eq!(problems.len(), 7, "{problems:?}");
+    let said = |part: &str| problems.iter().any(|problem| problem.contains(part));
+    assert!(
+        said(r#""@": what stands behind @ is no domain"#),
+        "{problems:?}"
+    );
+    assert!(said(r#""": the name of a user is missing"#), "{problems:?}");
+    assert!(
+        said(r#""anna, ben": no user has such a name"#),
+        "{problems:?}"
+    );
+    assert!(
+        problems.iter().all(|problem| problem.contains("line 2")),
+        "{problems:?}"
+    );
 }
 
 #[test]

@@ -127,7 +127,7 @@ pub(super) fn clock(facts: &Facts) -> Vec<Finding> {
         );
         found.push(
             warning(what)
-                .advice("Set the clock, and keep it by NTP. What is due too late is pulled in."),
+                .advice("Set the clock, and keep it by NTP. Deliveries wait no longer for it: notifyd moves their due times."),
         );
     }
     found

@@ -50,6 +50,8 @@ fn dispatch(spool: &Arc<Spool>, method: Arc<dyn Method>) -> Dispatch {
         stop: None,
         beat: Beat::default(),
         purge_at: Instant::now(),
+        changes_at: Instant::now(),
+        retiming: None,
     }
 }
 

@@ -64,10 +64,14 @@ pub struct Metrics {
     pub refused: Counter,
     /// Those that named a method that does not exist.
     pub unknown_method: Counter,
+    /// Deliveries dropped because their user has had a share of the spool.
+    pub over_share: Counter,
     /// Deliveries committed to the spool file.
     pub to_disk: Counter,
     /// Deliveries kept in memory, because the disk refuses.
     pub to_memory: Counter,
+    /// Staged messages that notifications named.
+    pub staged: StagedMessages,
     /// Longest time from the arrival of a datagram until it was looked at.
     pub unread: Peak,
     /// Longest time from then until it was safe.
@@ -76,6 +80,37 @@ pub struct Metrics {
     pub alarm_lateness: Lateness,
     /// For each method, in the order of [`METHODS`].
     methods: Vec<OfMethod>,
+}
+
+/// What became of the staged messages that notifications named.
+#[derive(Debug, Default)]
+pub struct StagedMessages {
+    /// Linked into the spool, or copied.
+    pub kept: Counter,
+    /// Removed by lmtpd before.
+    pub gone: Counter,
+    /// Left out: the name may have been another message's by then.
+    pub uncertain: Counter,
+    /// Not opened: no staged message, or it could not be kept.
+    pub refused: Counter,
+}
+
+impl StagedMessages {
+    fn new(registry: &mut Registry) -> StagedMessages {
+        let family = Family::<Labels, Counter>::default();
+        registry.register(
+            "notifyd_staged_messages",
+            "Staged messages that notifications named: kept, gone, uncertain (left out), refused",
+            family.clone(),
+        );
+        let of = |result: &str| family.get_or_create_owned(&vec![("result", result.to_owned())]);
+        StagedMessages {
+            kept: of("kept"),
+            gone: of("gone"),
+            uncertain: of("uncertain"),
+            refused: of("refused"),
+        }
+    }
 }
 
 /// The counts of one method.
@@ -87,6 +122,8 @@ pub struct OfMethod {
     pub attempts: Counter,
     /// Attempts that delivered.
     pub delivered: Counter,
+    /// Attempts that found that nobody gets anything.
+    pub discarded: Counter,
     /// Attempts that will be followed by another one.
     pub deferred: Counter,
     /// Deliveries given up at once.
@@ -133,6 +170,11 @@ impl Metrics {
             "Notifications for a method that does not exist",
             &metrics.unknown_method,
         );
+        enter(
+            "over_share",
+            "Deliveries dropped because their user has as much of the spool as one may have",
+            &metrics.over_share,
+        );
         registry.register(
             "notifyd_alarm_lateness_seconds",
             "Time from a calendar alarm to the end of the submission of its mail",
@@ -146,6 +188,7 @@ impl Metrics {
         );
         metrics.to_disk = spooled.get_or_create_owned(&vec![("to", "disk".into())]);
         metrics.to_memory = spooled.get_or_create_owned(&vec![("to", "memory".into())]);
+        metrics.staged = StagedMessages::new(registry);
         metrics.methods = OfMethod::all(registry);
         metrics
     }
@@ -175,7 +218,7 @@ impl OfMethod {
         );
         registry.register(
             "notifyd_outcomes",
-            "How attempts ended: delivered, deferred, failed (for good), expired, held",
+            "How attempts ended: delivered, discarded (nobody gets anything), deferred, failed (for good), expired, held",
             outcomes.clone(),
         );
         registry.register(
@@ -200,6 +243,7 @@ impl OfMethod {
                 routed: routed.get_or_create_owned(&labels),
                 attempts: attempts.get_or_create_owned(&labels),
                 delivered: outcome("delivered"),
+                discarded: outcome("discarded"),
                 deferred: outcome("deferred"),
                 failed: outcome("failed"),
                 expired: outcome("expired"),

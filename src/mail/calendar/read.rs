@@ -2,9 +2,9 @@
 //!
 //! A tolerant reader of lines (RFC 5545 section 3.1): what is wrong in one line costs that line.
 
-use super::{Event, Moment, Person, status, unescape, zone};
+use super::vtimezone::Zones;
+use super::{Event, Moment, Person, parameter_text, status, unescape, unquoted};
 use jiff::Span;
-use jiff::tz::TimeZone;
 
 /// Attendees that are read at most.
 const ATTENDEES: usize = 1000;
@@ -26,34 +26,97 @@ pub struct Object {
 pub fn object(text: &str) -> Object {
     let text = unfolded(text);
     let mut object = Object::default();
-    let mut duration = None;
-    // How deep the line is; ours is the component at depth 2, in the calendar.
-    let (mut depth, mut ours) = (0_usize, false);
+    let mut zones = Zones::default();
+    let mut times = Times::default();
+    // How deep the line is; components are at depth 2, in the calendar.
+    let (mut depth, mut component) = (0_usize, Component::Other);
     for line in text.lines().filter_map(Line::read) {
-        match line.name.as_str() {
-            "BEGIN" => {
+        match (line.name.as_str(), component, depth) {
+            ("BEGIN", ..) => {
                 depth += 1;
                 let kind = line.value.trim().to_ascii_uppercase();
-                if depth == 2 && object.kind.is_empty() && kind != "VTIMEZONE" {
-                    object.kind = kind;
-                    ours = true;
+                match (depth, kind.as_str(), component) {
+                    (2, "VTIMEZONE", _) => {
+                        component = Component::Zone;
+                        zones.begin();
+                    }
+                    (2, ..) if object.kind.is_empty() => {
+                        component = Component::Ours;
+                        object.kind = kind;
+                    }
+                    (2, ..) => component = Component::Other,
+                    (3, _, Component::Zone) => zones.begin_observance(&kind),
+                    _ => {}
                 }
             }
-            "END" => {
+            ("END", ..) => {
                 depth = depth.saturating_sub(1);
-                ours &= depth >= 2;
+                if depth < 2 {
+                    component = Component::Other;
+                }
             }
-            "METHOD" if depth == 1 => object.method = line.value.trim().to_ascii_uppercase(),
-            "DURATION" if ours && depth == 2 => duration = line.value.trim().parse::<Span>().ok(),
-            "COMMENT" if ours && depth == 2 => object.comment = unescape(&line.value).into_owned(),
-            _ if ours && depth == 2 => take(&mut object.event, &line),
+            ("METHOD", _, 1) => object.method = line.value.trim().to_ascii_uppercase(),
+            (_, Component::Zone, 2) => zones.take(&line),
+            (_, Component::Zone, 3) => zones.take_observance(&line),
+            ("COMMENT", Component::Ours, 2) => object.comment = unescape(&line.value).into_owned(),
+            (_, Component::Ours, 2) if !times.take(&line) => take(&mut object.event, &line),
             _ => {}
         }
     }
-    if object.event.end.is_none() {
-        object.event.end = duration.and_then(|span| after(object.event.start.as_ref()?, span));
-    }
+    object.event.task = object.kind == "VTODO";
+    // A time zone may be defined behind the times that name it.
+    times.put(&zones, &mut object.event);
     object
+}
+
+/// What a line belongs to.
+#[derive(Clone, Copy)]
+enum Component {
+    /// The one that is read.
+    Ours,
+    /// VTIMEZONE.
+    Zone,
+    /// None that counts.
+    Other,
+}
+
+/// The times of a component, before its time zones are known: TZID and value.
+#[derive(Default)]
+struct Times {
+    start: Option<(String, String)>,
+    end: Option<(String, String)>,
+    recurrence: Option<(String, String)>,
+    duration: Option<Span>,
+}
+
+impl Times {
+    /// Takes a line, when it is one of these.
+    fn take(&mut self, line: &Line) -> bool {
+        let zone = line.parameter("TZID").unwrap_or_default().trim();
+        let stated = || Some((zone.to_owned(), line.value.trim().to_owned()));
+        match line.name.as_str() {
+            "DTSTART" => self.start = stated(),
+            "DTEND" | "DUE" => self.end = stated(),
+            "RECURRENCE-ID" => self.recurrence = stated(),
+            "DURATION" => self.duration = line.value.trim().parse().ok(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn put(self, zones: &Zones, event: &mut Event) {
+        let moment = |stated: &Option<(String, String)>| {
+            let (zone, text) = stated.as_ref()?;
+            zones.moment(text, zone)
+        };
+        event.start = moment(&self.start);
+        event.end = moment(&self.end);
+        event.recurrence = moment(&self.recurrence);
+        if event.end.is_none() {
+            let length = self.duration;
+            event.end = length.and_then(|span| after(event.start.as_ref()?, span));
+        }
+    }
 }
 
 /// RFC 5545 section 3.1: a line end before a blank or tab is none.
@@ -72,21 +135,8 @@ fn take(event: &mut Event, line: &Line) {
         "RRULE" | "RDATE" => event.repeats = true,
         "ORGANIZER" => event.organizer = Some(line.person()),
         "ATTENDEE" if event.attendees.len() < ATTENDEES => event.attendees.push(line.person()),
-        "DTSTART" => event.start = time(event, line),
-        "DTEND" | "DUE" => event.end = time(event, line),
-        "RECURRENCE-ID" => event.recurrence = time(event, line),
         _ => {}
     }
-}
-
-fn time(event: &mut Event, line: &Line) -> Option<Moment> {
-    let name = line.parameter("TZID").unwrap_or_default();
-    let known: Option<TimeZone> = (!name.is_empty()).then(|| zone(name)).flatten();
-    let moment = Moment::read(&line.value, known.as_ref())?;
-    if let (Moment::Local(_), "DTSTART") = (&moment, line.name.as_str()) {
-        event.unknown_zone = name.to_owned();
-    }
-    Some(moment)
 }
 
 fn after(start: &Moment, span: Span) -> Option<Moment> {
@@ -94,16 +144,19 @@ fn after(start: &Moment, span: Span) -> Option<Moment> {
         Moment::Date(date) => Moment::Date(date.checked_add(span).ok()?),
         Moment::Local(local) => Moment::Local(local.checked_add(span).ok()?),
         Moment::Zoned(zoned) => Moment::Zoned(zoned.checked_add(span).ok()?),
+        Moment::Unknown(local, zone) => {
+            Moment::Unknown(local.checked_add(span).ok()?, zone.clone())
+        }
     })
 }
 
 /// `NAME;PARAMETER=value;…:value`
-struct Line {
+pub(super) struct Line {
     /// In upper case.
-    name: String,
+    pub(super) name: String,
     /// Names in upper case.
     parameters: Vec<(String, String)>,
-    value: String,
+    pub(super) value: String,
 }
 
 impl Line {
@@ -121,7 +174,7 @@ impl Line {
         let name = parts.next()?.trim().to_ascii_uppercase();
         let parameter = |part: &str| {
             let (name, value) = part.split_once('=')?;
-            Some((name.trim().to_ascii_uppercase(), decoded(value)))
+            Some((name.trim().to_ascii_uppercase(), parameter_text(value)))
         };
         Some(Line {
             name,
@@ -138,7 +191,12 @@ impl Line {
     fn person(&self) -> Person {
         Person {
             name: self.parameter("CN").unwrap_or_default().trim().to_owned(),
-            uri: self.value.trim().to_owned(),
+            uri: unquoted(&self.value).to_owned(),
+            email: self
+                .parameter("EMAIL")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             status: status(self.parameter("PARTSTAT").unwrap_or_default()),
         }
     }
@@ -151,25 +209,4 @@ fn outside_quotes(text: &str, wanted: char) -> Option<usize> {
         quoted ^= c == '"';
         c == wanted && !quoted
     })
-}
-
-/// A parameter's value without its quotation marks and the escapes of RFC 6868.
-fn decoded(value: &str) -> String {
-    let value = value.replace('"', "");
-    let mut out = String::with_capacity(value.len());
-    let mut chars = value.chars().peekable();
-    while let Some(c) = chars.next() {
-        let meant = match (c, chars.peek()) {
-            ('^', Some('n')) => '\n',
-            ('^', Some('\'')) => '"',
-            ('^', Some('^')) => '^',
-            _ => {
-                out.push(c);
-                continue;
-            }
-        };
-        chars.next();
-        out.push(meant);
-    }
-    out
 }

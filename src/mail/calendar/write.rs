@@ -34,9 +34,9 @@ fn component(event: &Event, stamp: Timestamp) -> icalendar::Event {
     out.add_property("UID", uid);
     out.add_property("DTSTAMP", stamp);
     let moments = [
-        ("DTSTART", &event.start),
-        ("DTEND", &event.end),
-        ("RECURRENCE-ID", &event.recurrence),
+        ("DTSTART", event.start.as_ref()),
+        ("DTEND", end(event)),
+        ("RECURRENCE-ID", event.recurrence.as_ref()),
     ];
     for (name, moment) in moments {
         if let Some(moment) = moment {
@@ -64,12 +64,22 @@ fn component(event: &Event, stamp: Timestamp) -> icalendar::Event {
     out
 }
 
+/// The end, when it is later than the start and of its kind (RFC 5545 section 3.8.2.2). Cyrus has an end where the event
+/// has none: the start once more.
+fn end(event: &Event) -> Option<&Moment> {
+    let (start, end) = (event.start.as_ref()?, event.end.as_ref()?);
+    let alike = std::mem::discriminant(start) == std::mem::discriminant(end);
+    (alike && end.is_behind(start)).then_some(end)
+}
+
 fn time(name: &str, moment: &Moment) -> Property {
     match moment {
         Moment::Date(date) => Property::new(name, date.strftime("%Y%m%d").to_string())
             .append_parameter(Parameter::new("VALUE", "DATE"))
             .done(),
-        Moment::Local(local) => Property::new(name, local.strftime("%Y%m%dT%H%M%S").to_string()),
+        Moment::Local(local) | Moment::Unknown(local, _) => {
+            Property::new(name, local.strftime("%Y%m%dT%H%M%S").to_string())
+        }
         Moment::Zoned(zoned) => Property::new(name, utc(zoned.timestamp())),
     }
 }

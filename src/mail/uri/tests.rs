@@ -75,8 +75,45 @@ fn decoded_exactly_once() {
     assert_eq!(shown(&uri("a+b@c").to), ["a+b@c"]);
     assert!(
         wrong("a%2Cb@c").contains("is a list"),
-        "a comma that was coded divides nothing"
+        "a comma that was coded divides no local part"
     );
+}
+
+/// RFC 2368 section 2 codes the commas, also in `to` and `cc`, and so do the tests of Pigeonhole.
+#[test]
+fn commas_between_addresses_may_be_coded() {
+    for (text, to) in [
+        (
+            "one@example.org%2Ctwo@example.net?subject=Neu",
+            &["one@example.org", "two@example.net"][..],
+        ),
+        (
+            "?to=joe@example.com%2C%20may@example.com",
+            &["joe@example.com", "may@example.com"],
+        ),
+        (
+            "mailto:addr1%2C%20addr2@x?to=c@y",
+            &[], // a local part, or the user addr1: nobody can tell
+        ),
+        (
+            "stephan@example.org%2cwerner@example.com,%20c@y%2C",
+            &["stephan@example.org", "werner@example.com", "c@y"],
+        ),
+        (
+            "%22Doe%2C%20Ann%22%20%3Cann@x%3E%2C%20%22a%2C@b%22@y",
+            &["ann@x", "\"a,@b\"@y"],
+        ),
+        ("a@b%2C,%2Cc@d", &["a@b", "c@d"]),
+    ] {
+        let read = MailtoUri::parse(text.as_bytes());
+        assert_eq!(read.map_or(Vec::new(), |uri| shown(&uri.to)), to, "{text}");
+    }
+    assert_eq!(
+        shown(&uri("a@b?cc=c@d%2C%20A@b%2Ce@f").cc),
+        ["c@d", "A@b", "e@f"]
+    );
+    let nine: Vec<String> = (0..9).map(|n| format!("u{n}@x")).collect();
+    assert!(wrong(&nine.join("%2C")).contains("more than 8 addresses"));
 }
 
 #[test]

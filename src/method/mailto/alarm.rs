@@ -3,7 +3,8 @@
 //! An alarm whose action is `email` is one mail to each of its recipients (RFC 5545 section 3.6.6), or to the user when
 //! it names nobody. What the event has are the texts of the appointment, not those of the alarm. Times are local ones
 //! in the zone that the event names; those of an appointment without zone Cyrus takes for UTC, and so do we when we ask
-//! how late it is.
+//! how late it is. Cyrus sends no definition of the zone: a name that is not known has no moments, and the alarm counts
+//! as due when it came.
 
 use super::super::Delivery;
 use super::mail::{Composed, Mail, Once};
@@ -13,7 +14,7 @@ use super::when::{appointment, mailbox, parts_or_null};
 use crate::config::toml::Recipients;
 use crate::event::{Event, Param};
 use crate::mail::address::Address;
-use crate::mail::calendar::{self, Moment, Person, status, unescape, write, zone};
+use crate::mail::calendar::{self, Moment, Person, parameter_text, status, unescape, unquoted, write, zone};
 use crate::mail::mime::Part;
 use crate::system::syslog::printable;
 use jiff::Timestamp;
@@ -50,7 +51,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
     let alarm = Alarm::read(&event, delivery.received);
     let values = values(office, &event, &alarm);
     let words = office.words("alarm", user.as_bytes(), &Value::Object(values));
-    let parts = file(&alarm.appointment, delivery.received);
+    let parts = file(&event, &alarm.appointment, delivery.received);
     let mails = recipients.into_iter().enumerate().filter_map(|(n, to)| {
         let to = [to];
         let message = notice::message(office, delivery, n, &to, &words, &parts)?;
@@ -171,18 +172,18 @@ struct Alarm {
 impl Alarm {
     fn read(event: &Event<'_>, received: SystemTime) -> Alarm {
         let appointment = read(event);
-        let zone = zone(&text(event, Param::Timezone));
-        let shown = Moment::read(&text(event, Param::AlarmTime), zone.as_ref());
+        let shown = Clocks::of(event).read(event, Param::AlarmTime);
         let due = shown
             .as_ref()
-            .and_then(|shown| instant(shown, &appointment))
+            .and_then(instant)
             .map_or(received, SystemTime::from);
         let late = received.duration_since(due).unwrap_or_default().as_secs();
+        let shown = match (shown, &appointment.start) {
+            (Some(shown), Some(start)) => shown.beside(start).or(Some(shown)),
+            (shown, _) => shown,
+        };
         Alarm {
-            shown: match (shown, &appointment.start) {
-                (Some(shown), Some(start)) => Some(shown.beside(start)),
-                (shown, _) => shown,
-            },
+            shown,
             appointment,
             due,
             late: if late < 60 { 0 } else { (late + 30) / 60 * 60 },
@@ -191,29 +192,48 @@ impl Alarm {
 }
 
 /// When that is; none when it is in a zone that we do not know.
-fn instant(moment: &Moment, appointment: &calendar::Event) -> Option<Timestamp> {
+fn instant(moment: &Moment) -> Option<Timestamp> {
     match moment {
-        Moment::Zoned(zoned) => Some(zoned.timestamp()),
-        Moment::Local(local) if appointment.unknown_zone.is_empty() => {
-            Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        Moment::Local(local) => Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp()),
+        moment => moment.timestamp(),
+    }
+}
+
+/// By which clocks the times of an event are meant.
+struct Clocks {
+    name: String,
+    zone: Option<TimeZone>,
+}
+
+impl Clocks {
+    fn of(event: &Event<'_>) -> Clocks {
+        let name = text(event, Param::Timezone).trim().to_owned();
+        Clocks {
+            zone: zone(&name),
+            name,
         }
-        _ => None,
+    }
+
+    fn read(&self, event: &Event<'_>, param: Param) -> Option<Moment> {
+        let moment = Moment::read(&text(event, param), self.zone.as_ref())?;
+        let floats = self.name.is_empty() || self.name.eq_ignore_ascii_case(FLOATING);
+        Some(match floats {
+            true => moment,
+            false => moment.in_unknown(&self.name),
+        })
     }
 }
 
 fn read(event: &Event<'_>) -> calendar::Event {
     let of = |param| unescape(&text(event, param)).into_owned();
-    let name = text(event, Param::Timezone);
-    let zone = zone(&name);
-    let moment = |param| Moment::read(&text(event, param), zone.as_ref());
-    let start = moment(Param::Start);
-    let recurrence = moment(Param::RecurrenceId).map(|instance| match &start {
+    let clocks = Clocks::of(event);
+    let start = clocks.read(event, Param::Start);
+    let recurrence = clocks.read(event, Param::RecurrenceId);
+    let recurrence = recurrence.map(|instance| match &start {
         // Cyrus writes a day as its midnight.
         Some(Moment::Date(_)) => Moment::Date(instance.date()),
         _ => instance,
     });
-    let floats = name.is_empty() || name == FLOATING || zone.is_some();
-    let unknown = matches!(start, Some(Moment::Local(_))) && !floats;
     let attendees = attendees(event);
     calendar::Event {
         uid: of(Param::Uid),
@@ -222,12 +242,13 @@ fn read(event: &Event<'_>) -> calendar::Event {
         location: of(Param::Location),
         organizer: organizer(event, &attendees),
         attendees,
-        end: moment(Param::End),
+        end: clocks.read(event, Param::End),
+        // An event begins at some time; what only ends is a task.
+        task: start.is_none(),
         start,
         recurrence,
         // What is due is one instance, be it of a series or not.
         repeats: false,
-        unknown_zone: if unknown { name } else { String::new() },
     }
 }
 
@@ -242,9 +263,10 @@ fn attendees(event: &Event<'_>) -> Vec<Person> {
         .map(|(n, uri)| Person {
             name: names
                 .get(n)
-                .map(|name| name.to_string())
+                .map(|name| parameter_text(name))
                 .unwrap_or_default(),
-            uri: uri.into_owned(),
+            uri: unquoted(&uri).to_owned(),
+            email: String::new(),
             status: status(states.get(n).map_or("", |status| status)),
         })
         .collect()
@@ -253,7 +275,8 @@ fn attendees(event: &Event<'_>) -> Vec<Person> {
 /// The event has the organizer's address alone; the name may be among the attendees.
 fn organizer(event: &Event<'_>, attendees: &[Person]) -> Option<Person> {
     let organizer = Person {
-        uri: Some(text(event, Param::Organizer)).filter(|uri| !uri.is_empty())?,
+        uri: Some(unquoted(&text(event, Param::Organizer)).to_owned())
+            .filter(|uri| !uri.is_empty())?,
         ..Person::default()
     };
     let same = |other: &&Person| other.address().eq_ignore_ascii_case(organizer.address());
@@ -266,7 +289,7 @@ fn organizer(event: &Event<'_>, attendees: &[Person]) -> Option<Person> {
 
 /// What the template gets.
 fn values(office: &Office, event: &Event<'_>, alarm: &Alarm) -> Map<String, Value> {
-    let mut values = appointment(&alarm.appointment);
+    let mut values = appointment(&alarm.appointment, None);
     let name = Some(text(event, Param::CalendarName)).filter(|name| !name.is_empty());
     let own = json!({
         "user": text(event, Param::UserId),
@@ -291,21 +314,29 @@ fn color(text: &str) -> &str {
     if good { &text[..7] } else { "" }
 }
 
-/// The appointment as a file; none when it has no time that we can read.
-fn file(appointment: &calendar::Event, received: SystemTime) -> Vec<Part> {
-    let Ok(stamp) = Timestamp::try_from(received) else {
+/// The appointment as a file; none when nobody can tell when it is.
+fn file(event: &Event<'_>, appointment: &calendar::Event, received: SystemTime) -> Vec<Part> {
+    let certain = match &appointment.start {
+        Some(Moment::Unknown(..)) | None => None,
+        Some(_) => Timestamp::try_from(received).ok(),
+    };
+    let Some(stamp) = certain else {
         return Vec::new();
     };
-    let written = appointment
-        .start
-        .as_ref()
-        .map(|_| write::publish(appointment, stamp));
-    let part = |content: String| Part {
+    // Before 3.8 Cyrus does not say which instance of a series it is, nor that it is one. Whoever imports the file must not
+    // lose the series to this instance.
+    let mut appointment = appointment.clone();
+    if event.json(Param::RecurrenceId).is_none() {
+        let start = text(event, Param::Start);
+        let own = digest(&[appointment.uid.as_bytes(), start.as_bytes()]);
+        let own: String = own.iter().map(|byte| format!("{byte:02x}")).collect();
+        appointment.uid = format!("{own}@cyrus-notifyd");
+    }
+    vec![Part {
         content_type: "text/calendar; charset=utf-8; name=event.ics".into(),
         file: Some("event.ics".into()),
-        content: content.into_bytes(),
-    };
-    written.map(part).into_iter().collect()
+        content: write::publish(&appointment, stamp).into_bytes(),
+    }]
 }
 
 #[cfg(test)]

@@ -1,11 +1,17 @@
 //! For tests of composers: an office, and notifications as Cyrus sent them.
 
 use super::super::{Context, Delivery, Late};
+use super::guard::{Attempt, Guard, Recipient};
+use super::limits::Account;
 use super::mail::{Composed, Mail};
+use super::mailbox::Mailboxes;
+use super::occasion::Occasion;
 use super::office::Office;
+use super::transport::Answer;
 use crate::config::Settings;
 use crate::config::toml::Config;
 use crate::spool::ledger::Ledger;
+use crate::spool::{self, Micros};
 use crate::system::syslog::{Identity, Syslog};
 use crate::wire::{Notification, datagram};
 use mail_parser::MessageParser;
@@ -16,6 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// An office with its ledger.
 pub(super) struct Desk {
     pub(super) office: Office,
+    guard: Guard,
     _dir: tempfile::TempDir,
 }
 
@@ -35,11 +42,49 @@ pub(super) fn desk(change: impl FnOnce(&mut Config)) -> Desk {
         ledger: &Arc::new(Ledger::new(dir.path())),
         late: &(Arc::new(|_| {}) as Late),
     };
+    let office = Office::new(&context);
+    let mailboxes = Mailboxes::new(&settings, &office.domain);
+    let guard = Guard::new(context.ledger.clone(), &settings.own.config, mailboxes);
     Desk {
-        office: Office::new(&context),
+        office,
+        guard,
         _dir: dir,
     }
 }
+
+impl Desk {
+    /// What becomes of the recipients of a mail of delivery `id` at its first attempt, which is made at `now`.
+    pub(super) fn admit(&self, now: Micros, id: i64, mail: &Mail) -> Vec<Recipient> {
+        let mails = std::slice::from_ref(mail);
+        self.guard
+            .admit(now, &first(id), &NOBODY, mails)
+            .unwrap()
+            .remove(0)
+    }
+
+    /// The mail was sent.
+    pub(super) fn sent(&self, id: i64, mail: &Mail) {
+        let mut all = self.admit(spool::now(), id, mail);
+        for one in &mut all {
+            one.answer(Answer::Sent("ok".into()));
+        }
+        self.guard
+            .record(spool::now(), &first(id), &NOBODY, 0, mail, &all);
+    }
+}
+
+fn first(id: i64) -> Attempt {
+    Attempt {
+        id,
+        begun: 1,
+        asked: 0,
+    }
+}
+
+const NOBODY: Account<'static> = Account {
+    kind: Occasion::Sieve,
+    user: b"",
+};
 
 /// A delivery of `notification`, received at `seconds` since 1970.
 pub(super) fn delivery(notification: Notification, seconds: f64) -> Delivery {

@@ -1,343 +1,385 @@
-//! Who gets a mail, and whether he gets it now: nobody twice, nobody more than his share.
+//! Who gets a mail in an attempt: nobody whom a server has it accepted for, and nobody more than the limits allow.
 //!
-//! All of it is in the ledger, so that it holds over restarts. Keys begin with a letter: `P` how far a delivery has come
-//! with a recipient, `O` what was sent once, `B` what is left of a limit, `W` who was told that a limit is reached,
-//! `K` and `T` see [`super::owner`], `Q` quota, `S` networks.
+//! All of it is in the ledger, so that it holds over restarts. Keys begin with a letter: `P` what is known of a recipient
+//! ([`super::recipient`]), and, without one, the last attempt of a delivery of which all is written down; `O` what was
+//! sent once; `B` what is left of a limit, `W` when it was said that one is reached ([`super::limits`]); `T` see
+//! [`super::owner`], `Q` quota, `S` networks.
 //!
-//! A recipient goes through states: tried, when it is not known whether he got the mail, because the answer was lost;
-//! sent; or admitted again. Nothing is written before a first attempt, and nothing after one that is a whole success: the
-//! spool counts attempts before they begin, and forgets the delivery when it is done. So who is found in no state at a
-//! later attempt got the mail perhaps, too: the daemon died in the one before. He gets it once more, with a
-//! note in it, and then never again by itself (RFC 5436 section 2.7 wants no second submission).
+//! Nothing is written before a first attempt, and nothing after one that is a whole success: the spool counts attempts
+//! before they begin, and forgets the delivery when it is done.
 
+use super::limits::{Account, HOUR, Limits};
 use super::mail::{Mail, Once};
+use super::mailbox::Mailboxes;
+use super::recipient::{Event, State};
 use super::transport::Answer;
-use crate::config::toml::Mailto;
+use crate::config::toml::Config;
 use crate::mail::address::Address;
 use crate::spool::Micros;
 use crate::spool::ledger::{Entries, Ledger};
-use crate::system::syslog::printable;
 use log::warn;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-const HOUR: Micros = 3_600_000_000;
-/// How long the state of a delivery is known: longer than a failed one is kept by default.
+/// How long what is known of a delivery is kept after its last attempt, beyond the time for which it may be in the spool.
 const PROGRESS: Micros = 30 * 24 * HOUR;
-/// The same for who has it. It is known anew at each attempt that others need; and when the daemon dies before the
-/// spool knows that a delivery is done, it comes once more.
-const KNOWN_SENT: Micros = 48 * HOUR;
 
-const ADMITTED: u8 = b'a';
-const TRIED: u8 = b't';
-const TRIED_AGAIN: u8 = b'u';
-const SENT: u8 = b's';
-const REFUSED: u8 = b'r';
-const HELD: u8 = b'h';
-/// Above a limit, while others are tried again.
-const WAITING: u8 = b'w';
+/// Which attempt it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    /// The delivery.
+    pub(super) id: i64,
+    /// How many have begun, with this one.
+    pub(super) begun: u32,
+    /// How many had begun when the operator last asked for the delivery; 0 for never.
+    pub(super) asked: u32,
+}
 
-/// How it stands with a recipient.
+/// What becomes of a recipient in this attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// He shall get it.
+    /// Gets the mail.
     Go,
-    /// He shall get it, though he may have it already.
+    /// Gets the mail, with a note in it: may have it already.
     Again,
-    /// He has it.
-    Has,
-    /// He had the same by another delivery.
+    /// Gets none, because of what is known ([`State`]).
+    Done,
+    /// Gets none: had the same by another delivery, or by another address in this one.
     Repeat,
-    /// He never gets it, as was found before.
-    Refused,
-    /// He may have it, and it is not tried again.
-    GivenUp,
-    /// He does not get it now: why.
-    Held(String),
+    /// Gets none now: why.
+    Limited(String),
+    /// Gets none: it is too late.
+    TooLate,
 }
 
-/// The guard at the door.
-pub(super) struct Guard {
-    ledger: Arc<Ledger>,
-    owner_limit: u64,
-    recipient_limit: u64,
+/// One recipient of one mail, in this attempt.
+#[derive(Clone, Debug)]
+pub(super) struct Recipient {
+    /// What is known.
+    pub(super) state: State,
+    /// What follows for this attempt.
+    pub(super) standing: Standing,
+    /// What the submission came to, when there was one.
+    pub(super) answer: Option<Answer>,
 }
 
-impl Guard {
-    pub(super) fn new(ledger: Arc<Ledger>, config: &Mailto) -> Guard {
-        Guard {
-            ledger,
-            owner_limit: config.owner_limit.0,
-            recipient_limit: config.recipient_limit.0,
+impl Recipient {
+    fn new(state: State, standing: Standing) -> Recipient {
+        Recipient {
+            state,
+            standing,
+            answer: None,
         }
     }
 
-    /// How it stands with each recipient of the mail `n` of delivery `id` at this attempt, from 1. Who shall get it at a
-    /// later one than the first is marked as tried.
+    /// The submission came to this.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        let state = std::mem::replace(&mut self.state, State::New);
+        self.state = state.next(Event::Answer(&answer));
+        self.answer = Some(answer);
+    }
+}
+
+/// Decides who gets mail, and writes down what became of it.
+pub(super) struct Guard {
+    ledger: Arc<Ledger>,
+    limits: Limits,
+    mailboxes: Mailboxes,
+    /// How long what is known of a delivery is kept after an attempt.
+    keep: Micros,
+}
+
+impl Guard {
+    pub(super) fn new(ledger: Arc<Ledger>, config: &Config, mailboxes: Mailboxes) -> Guard {
+        let retry = &config.retry;
+        let in_spool = [retry.lifetime, retry.keep_held, retry.keep_failed];
+        let in_spool = in_spool.iter().map(|age| micros(age.0));
+        Guard {
+            ledger,
+            limits: Limits::new(&config.mailto),
+            mailboxes,
+            keep: in_spool.fold(PROGRESS, Micros::saturating_add),
+        }
+    }
+
+    /// What becomes of each recipient of each mail in this attempt.
     ///
     /// # Errors
     /// When there is neither disk nor memory.
     pub(super) fn admit(
         &self,
         now: Micros,
-        id: i64,
-        attempt: u32,
-        n: usize,
-        mail: &Mail,
-    ) -> rusqlite::Result<Vec<Standing>> {
-        let unlimited =
-            self.recipient_limit == 0 && (self.owner_limit == 0 || mail.owner.is_empty());
-        if attempt <= 1 && unlimited && mail.once.is_none() {
-            return Ok(vec![Standing::Go; mail.recipients.len()]);
-        }
-        let (standings, told) = self.ledger.change(now, |entries| {
-            let mut told = Vec::new();
-            let standings: rusqlite::Result<Vec<Standing>> = mail
-                .recipients
-                .iter()
-                .map(|to| match attempt {
-                    // An attempt that ended on hold does not count: this may be a released one.
-                    ..=1 if is_held(entries, id, n, to)? => {
-                        if let Some(once) = &mail.once {
-                            remember(entries, once, id, to)?;
-                        }
-                        Ok(Standing::Go)
-                    }
-                    ..=1 => self.first(entries, id, mail, to, &mut told),
-                    _ => self.again(entries, id, n, mail, to, &mut told),
+        attempt: &Attempt,
+        account: &Account<'_>,
+        mails: &[Mail],
+    ) -> rusqlite::Result<Vec<Vec<Recipient>>> {
+        let limited = |mail: &Mail| !self.limits.are_off(!mail.owner.is_empty());
+        let needs_ledger =
+            attempt.begun > 1 || mails.iter().any(|mail| mail.once.is_some() || limited(mail));
+        if !needs_ledger {
+            return self.each(account, mails, |_, seat| {
+                Ok(match seat.without_ledger() {
+                    Some(standing) => Recipient::new(State::New, standing),
+                    None => Recipient::new(State::Admitted, Standing::Go),
                 })
-                .collect();
-            Ok((standings?, told))
+            });
+        }
+        let (all, told) = self.ledger.change(now, |entries| {
+            let through = match attempt.begun {
+                ..=1 => 0,
+                _ => through(entries, attempt.id)?,
+            };
+            let mut told = Vec::new();
+            let all = self.each(account, mails, |mail, seat| {
+                let state = known(entries, attempt, through, &seat)?;
+                self.admit_one(entries, attempt, account, mail, &seat, state, &mut told)
+            })?;
+            Ok((all, told))
         })?;
         told.iter().for_each(|line| warn!("{line}"));
-        Ok(standings)
+        Ok(all)
     }
 
-    /// At the first attempt, or at a later one of which nothing else is known.
-    fn first(
+    /// Calls `decide` for each recipient of each mail.
+    fn each(
         &self,
-        entries: &Entries<'_>,
-        id: i64,
-        mail: &Mail,
-        to: &Address,
-        told: &mut Vec<String>,
-    ) -> rusqlite::Result<Standing> {
-        let Some(once) = &mail.once else {
-            return Ok(match self.over_limit(entries, &mail.owner, to, told)? {
-                Some(why) => Standing::Held(why),
-                None => Standing::Go,
-            });
-        };
-        let had = entries.get(&once_key(once, to))?;
-        if had.is_some_and(|who| who != id.to_be_bytes()) {
-            return Ok(Standing::Repeat);
-        }
-        if let Some(why) = self.over_limit(entries, &mail.owner, to, told)? {
-            return Ok(Standing::Held(why));
-        }
-        remember(entries, once, id, to)?;
-        Ok(Standing::Go)
-    }
-
-    fn again(
-        &self,
-        entries: &Entries<'_>,
-        id: i64,
-        n: usize,
-        mail: &Mail,
-        to: &Address,
-        told: &mut Vec<String>,
-    ) -> rusqlite::Result<Standing> {
-        let progress = progress_key(id, n, to);
-        let known = entries.get(&progress)?;
-        let (standing, state) = match known.and_then(|state| state.first().copied()) {
-            Some(SENT) => (Standing::Has, SENT),
-            Some(REFUSED) => return Ok(Standing::Refused),
-            Some(TRIED_AGAIN) => return Ok(Standing::GivenUp),
-            Some(WAITING) => match self.first(entries, id, mail, to, told)? {
-                Standing::Go => (Standing::Go, TRIED),
-                other => return Ok(other),
-            },
-            Some(TRIED) => (Standing::Again, TRIED_AGAIN),
-            // Held, and here again: the operator has released it.
-            Some(_) => (Standing::Go, TRIED),
-            // The daemon died in the attempt before. Unless it was the same of another delivery that came first.
-            None => match &mail.once {
-                Some(once)
-                    if entries
-                        .get(&once_key(once, to))?
-                        .is_some_and(|who| who != id.to_be_bytes()) =>
-                {
-                    return Ok(Standing::Repeat);
-                }
-                _ => (Standing::Again, TRIED_AGAIN),
-            },
-        };
-        if let (Some(once), Standing::Go | Standing::Again) = (&mail.once, &standing) {
-            remember(entries, once, id, to)?;
-        }
-        let keep = if state == SENT { KNOWN_SENT } else { PROGRESS };
-        entries.put(&progress, &[state], entries.now() + keep)?;
-        Ok(standing)
-    }
-
-    /// Takes one from what is left of both limits, or says which one is reached.
-    fn over_limit(
-        &self,
-        entries: &Entries<'_>,
-        owner: &[u8],
-        to: &Address,
-        told: &mut Vec<String>,
-    ) -> rusqlite::Result<Option<String>> {
-        let address = to.key();
-        let mut limits = Vec::new();
-        if !owner.is_empty() {
-            limits.push(("on behalf of user ", owner, b"o", self.owner_limit));
-        }
-        limits.push(("to ", address.as_bytes(), b"r", self.recipient_limit));
-        limits.retain(|(.., limit)| *limit > 0);
-        let mut left = Vec::new();
-        for (what, who, letter, limit) in limits {
-            let key = [b"B".as_slice(), letter, who].concat();
-            let have = left_now(entries, &key, limit)?;
-            if have < 1.0 {
-                let who = printable(who, 300);
-                let why = format!("over the limit of {limit} mails an hour {what}{who}");
-                let warned = [b"W".as_slice(), letter, key.as_slice()].concat();
-                if entries.get(&warned)?.is_none() {
-                    entries.put(&warned, b"", entries.now() + HOUR)?;
-                    told.push(format!(
-                        "mailto: {limit} mails were sent within an hour {what}{who}: the rest is held; see notifyctl queue --state hold"
-                    ));
-                }
-                return Ok(Some(why));
+        account: &Account<'_>,
+        mails: &[Mail],
+        mut decide: impl FnMut(&Mail, Seat<'_>) -> rusqlite::Result<Recipient>,
+    ) -> rusqlite::Result<Vec<Vec<Recipient>>> {
+        let time = SystemTime::now();
+        let mut mailboxes = BTreeSet::new();
+        let mut all = Vec::with_capacity(mails.len());
+        for (n, mail) in mails.iter().enumerate() {
+            let late = mail.until.is_some_and(|until| time > until);
+            let mut recipients = Vec::with_capacity(mail.recipients.len());
+            for to in &mail.recipients {
+                let mailbox = self.mailboxes.of_address(to, account.user);
+                let seat = Seat {
+                    n,
+                    to,
+                    late,
+                    doubled: !mailboxes.insert(mailbox.clone()),
+                    mailbox,
+                };
+                recipients.push(decide(mail, seat)?);
             }
-            left.push((key, have));
+            all.push(recipients);
         }
-        for (key, have) in left {
-            let value = (have - 1.0).to_be_bytes();
-            let value = [value.as_slice(), &entries.now().to_be_bytes()].concat();
-            entries.put(&key, &value, entries.now() + HOUR)?;
-        }
-        Ok(None)
+        Ok(all)
     }
 
-    /// Writes down what became of the mail `n` of delivery `id` for those that it was tried for.
-    ///
-    /// # Errors
-    /// When there is neither disk nor memory.
-    pub(super) fn settle<'a>(
+    #[allow(clippy::too_many_arguments, reason = "one step of `admit`")]
+    fn admit_one(
+        &self,
+        entries: &Entries<'_>,
+        attempt: &Attempt,
+        account: &Account<'_>,
+        mail: &Mail,
+        seat: &Seat<'_>,
+        state: State,
+        told: &mut Vec<String>,
+    ) -> rusqlite::Result<Recipient> {
+        let standing = match &state {
+            State::Sent | State::GivenUp => Some(Standing::Done),
+            State::Refused(_) | State::CopyRefused(_) => Some(Standing::Done),
+            _ => seat.without_ledger(),
+        };
+        if let Some(standing) = standing {
+            return Ok(Recipient::new(state, standing));
+        }
+        let id = attempt.id.to_be_bytes();
+        if let Some(once) = &mail.once
+            && state != State::Admitted
+            && let had = entries.get(&once_key(once, &seat.mailbox))?
+            && had.is_some_and(|who| who != id)
+        {
+            return Ok(Recipient::new(state, Standing::Repeat));
+        }
+        let owned = !mail.owner.is_empty();
+        if state == State::New
+            && !self.limits.are_off(owned)
+            && let Some(why) =
+                self.limits
+                    .take(entries, &self.mailboxes, account, owned, seat.to, told)?
+        {
+            return Ok(Recipient::new(state, Standing::Limited(why)));
+        }
+        if let Some(once) = &mail.once {
+            let until = entries.now().saturating_add(micros(once.keep));
+            entries.put(&once_key(once, &seat.mailbox), &id, until)?;
+        }
+        let standing = match state {
+            State::Unknown => Standing::Again,
+            _ => Standing::Go,
+        };
+        Ok(Recipient::new(state.next(Event::Admitted), standing))
+    }
+
+    /// Writes down what is known of the recipients of the mail `n` now.
+    pub(super) fn record(
         &self,
         now: Micros,
-        id: i64,
+        attempt: &Attempt,
+        account: &Account<'_>,
         n: usize,
         mail: &Mail,
-        answers: impl Iterator<Item = (&'a Address, &'a Answer)> + Clone,
+        recipients: &[Recipient],
+    ) {
+        let changed = self.ledger.change(now, |entries| {
+            self.record_one(entries, attempt, account, n, mail, recipients)
+        });
+        if let Err(error) = changed {
+            warn!("ledger: {error}");
+        }
+    }
+
+    /// The attempt has ended, and the delivery is not done: writes down that all of it is known.
+    pub(super) fn record_all(
+        &self,
+        now: Micros,
+        attempt: &Attempt,
+        account: &Account<'_>,
+        mails: &[Mail],
+        all: &[Vec<Recipient>],
+    ) {
+        let changed = self.ledger.change(now, |entries| {
+            for (n, (mail, recipients)) in mails.iter().zip(all).enumerate() {
+                self.record_one(entries, attempt, account, n, mail, recipients)?;
+            }
+            let through = through(entries, attempt.id)?.max(attempt.begun);
+            let value = through.to_be_bytes();
+            entries.put(&delivery_key(attempt.id), &value, self.until(entries))
+        });
+        if let Err(error) = changed {
+            warn!("ledger: {error}");
+        }
+    }
+
+    fn record_one(
+        &self,
+        entries: &Entries<'_>,
+        attempt: &Attempt,
+        account: &Account<'_>,
+        n: usize,
+        mail: &Mail,
+        recipients: &[Recipient],
     ) -> rusqlite::Result<()> {
-        self.ledger.change(now, |entries| {
-            for (to, answer) in answers.clone() {
-                let key = progress_key(id, n, to);
-                let state = match answer {
-                    // Nobody has this one, but perhaps the one before.
-                    Answer::Temporary(_)
-                        if entries.get(&key)?.as_deref() == Some(&[TRIED_AGAIN]) =>
-                    {
-                        TRIED
-                    }
-                    Answer::Sent(_) => SENT,
-                    Answer::Temporary(_) => ADMITTED,
-                    Answer::Permanent(_) => REFUSED,
-                    Answer::Lost(_) if entries.get(&key)?.as_deref() == Some(&[TRIED_AGAIN]) => {
-                        continue;
-                    }
-                    Answer::Lost(_) => TRIED,
-                };
-                if let (REFUSED, Some(once)) = (state, &mail.once) {
-                    entries.remove(&once_key(once, to))?;
-                }
-                let keep = if state == SENT { KNOWN_SENT } else { PROGRESS };
-                entries.put(&key, &[state], now + keep)?;
+        for (to, recipient) in mail.recipients.iter().zip(recipients) {
+            let Some(value) = recipient.state.written(attempt.begun) else {
+                continue;
+            };
+            let key = progress_key(attempt.id, n, to);
+            let is_sent = recipient.state == State::Sent;
+            // This attempt may be one that was abandoned, and ended all the same after a later one.
+            let is_old = match entries.get(&key)?.map(|value| State::read(&value)) {
+                Some((State::Sent, _)) => true,
+                Some((_, Some(written))) => written > attempt.begun,
+                _ => false,
+            };
+            if is_old && !is_sent {
+                continue;
             }
-            let all_sent = answers.clone().all(|(_, a)| matches!(a, Answer::Sent(_)));
-            if all_sent {
-                for entry in &mail.remember {
-                    entries.put(&entry.key, &entry.value, entry.until)?;
+            entries.put(&key, &value, self.until(entries))?;
+            // Who was refused has it from nobody: another delivery may try.
+            if let (Some(once), Standing::Go, State::Refused(_)) =
+                (&mail.once, &recipient.standing, &recipient.state)
+            {
+                let mailbox = self.mailboxes.of_address(to, account.user);
+                let key = once_key(once, &mailbox);
+                if entries.get(&key)?.as_deref() == Some(&attempt.id.to_be_bytes()) {
+                    entries.remove(&key)?;
                 }
             }
-            Ok(())
-        })
-    }
-
-    /// Those of the mail `n` of delivery `id` who are above a limit wait, because others are tried again.
-    pub(super) fn wait(&self, now: Micros, id: i64, n: usize, held: &[&Address]) {
-        let changed = self.ledger.change(now, |entries| {
-            held.iter().try_for_each(|to| {
-                entries.put(&progress_key(id, n, to), &[WAITING], now + PROGRESS)
-            })
-        });
-        if let Err(error) = changed {
-            warn!("ledger: {error}");
         }
+        let sent_now = |one: &Recipient| matches!(one.answer, Some(Answer::Sent(_)));
+        if recipients.iter().any(sent_now) {
+            for entry in &mail.remember {
+                entries.put(&entry.key, &entry.value, entry.until)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Delivery `id` is left to the operator. When it comes again he wants it: who got it does not get it, and for the
-    /// others nothing that was found counts.
-    pub(super) fn leave_to_operator(&self, now: Micros, id: i64, mails: &[Mail]) {
-        let changed = self.ledger.change(now, |entries| {
-            for (n, mail) in mails.iter().enumerate() {
-                for to in &mail.recipients {
-                    let key = progress_key(id, n, to);
-                    if entries.get(&key)?.as_deref() != Some(&[SENT]) {
-                        entries.put(&key, &[HELD], now + PROGRESS)?;
-                    }
-                }
-            }
-            Ok(())
-        });
-        if let Err(error) = changed {
-            warn!("ledger: {error}");
+    fn until(&self, entries: &Entries<'_>) -> Micros {
+        entries.now().saturating_add(self.keep)
+    }
+}
+
+/// One recipient's place in a delivery.
+struct Seat<'a> {
+    /// Which mail, from 0.
+    n: usize,
+    to: &'a Address,
+    /// The mailbox that the address names.
+    mailbox: String,
+    /// An address before names the same one.
+    doubled: bool,
+    /// It is too late for the mail.
+    late: bool,
+}
+
+impl Seat<'_> {
+    /// Why there is no mail, as far as that can be said without the ledger.
+    fn without_ledger(&self) -> Option<Standing> {
+        match (self.doubled, self.late) {
+            (true, _) => Some(Standing::Repeat),
+            (false, true) => Some(Standing::TooLate),
+            (false, false) => None,
         }
     }
 }
 
-/// Whether delivery `id` was put on hold because of `to`.
-fn is_held(entries: &Entries<'_>, id: i64, n: usize, to: &Address) -> rusqlite::Result<bool> {
-    Ok(entries.get(&progress_key(id, n, to))?.as_deref() == Some(&[HELD]))
+/// What is known of a recipient as the attempt begins.
+fn known(
+    entries: &Entries<'_>,
+    attempt: &Attempt,
+    through: u32,
+    seat: &Seat<'_>,
+) -> rusqlite::Result<State> {
+    let Attempt { id, begun, asked } = *attempt;
+    if begun <= 1 {
+        return Ok(State::New);
+    }
+    let key = progress_key(id, seat.n, seat.to);
+    let Some(value) = entries.get(&key)? else {
+        return Ok(State::New.caught_up(through, asked, begun));
+    };
+    match State::read(&value) {
+        (state, Some(written)) => Ok(state.caught_up(written.max(through), asked, begun)),
+        // From 0.1.0, and right until now; from now on it must be known when it was written.
+        (state, None) => {
+            if let Some(value) = state.written(begun - 1) {
+                entries.put(&key, &value, entries.now().saturating_add(PROGRESS))?;
+            }
+            Ok(state)
+        }
+    }
 }
 
-/// What is left under `key` of `limit` an hour.
-fn left_now(entries: &Entries<'_>, key: &[u8], limit: u64) -> rusqlite::Result<f64> {
-    let limit = limit as f64;
-    let Some(value) = entries.get(key)? else {
-        return Ok(limit);
-    };
-    let (Some(have), Some(then)) = (value.first_chunk::<8>(), value.last_chunk::<8>()) else {
-        return Ok(limit);
-    };
-    let (have, then) = (f64::from_be_bytes(*have), Micros::from_be_bytes(*then));
-    let passed = (entries.now() - then).max(0) as f64 / HOUR as f64;
-    Ok((have + passed * limit).min(limit))
+/// The last attempt of a delivery of which all is written down; 0 for none.
+fn through(entries: &Entries<'_>, id: i64) -> rusqlite::Result<u32> {
+    let value = entries.get(&delivery_key(id))?;
+    let through = value.and_then(|value| value.first_chunk().copied());
+    Ok(through.map_or(0, u32::from_be_bytes))
+}
+
+fn delivery_key(id: i64) -> Vec<u8> {
+    [b"P".as_slice(), &id.to_be_bytes()].concat()
 }
 
 fn progress_key(id: i64, n: usize, to: &Address) -> Vec<u8> {
     let n = u32::try_from(n).unwrap_or(u32::MAX);
-    [
-        b"P".as_slice(),
-        &id.to_be_bytes(),
-        &n.to_be_bytes(),
-        to.key().as_bytes(),
-    ]
-    .concat()
+    [&delivery_key(id), n.to_be_bytes().as_slice(), to.key().as_bytes()].concat()
 }
 
-/// `to` has, or will have, what is known as `once`.
-fn remember(entries: &Entries<'_>, once: &Once, id: i64, to: &Address) -> rusqlite::Result<()> {
-    let keep = Micros::try_from(once.keep.as_micros()).unwrap_or(Micros::MAX);
-    let until = entries.now().saturating_add(keep);
-    entries.put(&once_key(once, to), &id.to_be_bytes(), until)
+fn once_key(once: &Once, mailbox: &str) -> Vec<u8> {
+    [b"O", once.key.as_slice(), b"\0", mailbox.as_bytes()].concat()
 }
 
-fn once_key(once: &Once, to: &Address) -> Vec<u8> {
-    [b"O", once.key.as_slice(), b"\0", to.key().as_bytes()].concat()
+fn micros(time: Duration) -> Micros {
+    Micros::try_from(time.as_micros()).unwrap_or(Micros::MAX)
 }
 
 #[cfg(test)]

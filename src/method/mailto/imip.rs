@@ -9,11 +9,11 @@ use super::super::Delivery;
 use super::mail::{Composed, Mail, Once};
 use super::notice::{self, digest, server};
 use super::office::Office;
-use super::when::{appointment, mailbox, name_and_email};
+use super::when::{appointment, mailbox, mailbox_of, name_and_email};
 use crate::event::{Event, Param};
 use crate::mail::Message;
 use crate::mail::address::{Address, Mailbox};
-use crate::mail::calendar::Person;
+use crate::mail::calendar::{Person, unquoted};
 use crate::mail::calendar::read::{Object, object};
 use crate::mail::mime::Part;
 use crate::system::syslog::printable;
@@ -67,11 +67,6 @@ impl Invitation {
         let wrong = |why: &str| Composed::Wrong(why.to_owned());
         let event = Event::parse(&n.message).map_err(|error| wrong(&error.to_string()))?;
         let text = |param| event.text(param).unwrap_or_default().into_owned();
-        let recipient = text(Param::Recipient);
-        let recipient = mailbox(&recipient).map_err(|why| {
-            let shown = printable(recipient.as_bytes(), 100);
-            Composed::Nothing(format!("nobody to tell: {shown} {why}"))
-        })?;
         let ical = text(Param::Ical);
         let most = office.config.imip.max_size.0;
         if ical.len() as u64 > most {
@@ -91,7 +86,12 @@ impl Invitation {
         if !is_word(&method) {
             return Err(wrong("the iCalendar object has no method"));
         }
-        let sender = mailbox(&text(Param::Sender))
+        let recipient = text(Param::Recipient);
+        let recipient = whose(&recipient, &object).map_err(|why| {
+            let shown = printable(recipient.as_bytes(), 100);
+            Composed::Wrong(format!("no recipient: {shown} {why}"))
+        })?;
+        let sender = whose(&text(Param::Sender), &object)
             .ok()
             .or_else(|| office.user(&n.user));
         let sender = sender.ok_or_else(|| wrong("the sender has no mail address"))?;
@@ -124,7 +124,7 @@ impl Invitation {
         let event = &self.object.event;
         let key = address.key();
         let known = |person: &&Person| {
-            mailbox(&person.uri).is_ok_and(|other| other.key().eq_ignore_ascii_case(&key))
+            mailbox_of(person).is_ok_and(|other| other.key().eq_ignore_ascii_case(&key))
         };
         event
             .attendees
@@ -172,7 +172,7 @@ impl Invitation {
 
     /// What the template gets.
     fn values(&self, user: &[u8]) -> Map<String, Value> {
-        let mut values = appointment(&self.object.event);
+        let mut values = appointment(&self.object.event, None);
         let person =
             |address: &Address| json!({ "name": self.name(address), "email": address.to_string() });
         let own = json!({
@@ -196,13 +196,32 @@ impl Invitation {
     fn answer(&self) -> &str {
         let attendees = &self.object.event.attendees;
         let sender = attendees.iter().find(|person| {
-            mailbox(&person.uri)
+            mailbox_of(person)
                 .is_ok_and(|other| other.key().eq_ignore_ascii_case(&self.sender.key()))
         });
         match (self.method.as_str(), sender.or(attendees.first())) {
             ("REPLY", Some(person)) => &person.status,
             _ => "",
         }
+    }
+}
+
+/// The address that `sent` means. Cyrus sends the URI of somebody in the object, without its `mailto:`. Up to 3.6 it is
+/// still percent-coded then, from 3.8 on it is not: whose URI it is to the letter tells. When that is no address of
+/// mail, such as `urn:uuid:…`, EMAIL says where mail goes.
+///
+/// # Errors
+/// Why there is none.
+fn whose(sent: &str, object: &Object) -> Result<Address, String> {
+    let sent = unquoted(sent);
+    let event = &object.event;
+    let mut people = event.attendees.iter().chain(&event.organizer);
+    let is_meant = |person: &&Person| {
+        person.uri.eq_ignore_ascii_case(sent) || person.address().eq_ignore_ascii_case(sent)
+    };
+    match people.find(is_meant) {
+        Some(person) => mailbox_of(person),
+        None => mailbox(sent),
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 pub(super) enum Composed {
     /// These mails.
     Mails(Vec<Mail>),
-    /// No mail, and all is well: why, for the log.
+    /// No mail, because nobody shall get one: why, for the log. Where somebody should, and cannot, it is
+    /// [`Composed::Wrong`].
     Nothing(String),
     /// No mail, because there is something wrong with it: what, for the log.
     Wrong(String),

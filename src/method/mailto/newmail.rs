@@ -22,7 +22,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
         Err(why) => return Composed::Wrong(format!("[newmail] to: {why}")),
     };
     if to.is_empty() {
-        return Composed::Nothing("nobody to tell: [newmail] to is empty".into());
+        return Composed::Nothing("no recipient: [newmail] to is empty".into());
     }
     let message = String::from_utf8_lossy(&n.message);
     if is_ours(office, &message) {
@@ -158,7 +158,7 @@ mod tests {
         let of = |desk: &Desk, message: &str| why(note(desk, "bob", message));
         assert_eq!(
             of(&to(""), ""),
-            (true, "nobody to tell: [newmail] to is empty".into())
+            (true, "no recipient: [newmail] to is empty".into())
         );
         for own in [
             "{user}",

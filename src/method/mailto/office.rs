@@ -1,6 +1,7 @@
 //! What all mails have in common: who they are from, on whose behalf, and how they are told apart.
 
 use super::super::{Context, Delivery};
+use super::by_user::{ByUser, Names};
 use super::owner::Owners;
 use crate::config::SmtpBackend;
 use crate::config::toml::{Config, OwnerForm};
@@ -45,6 +46,10 @@ pub(super) struct Office {
     /// Whether the mail server that gets the mails wants a domain in every address: sendmail adds one itself.
     qualifies: bool,
     owners: Owners,
+    /// How users are compared.
+    names: Names,
+    /// `[templates] languages`.
+    languages: ByUser<String>,
 }
 
 impl Office {
@@ -61,11 +66,17 @@ impl Office {
         for line in wrong {
             warn!("{line}; the built-in one is used");
         }
+        let domain = String::from_utf8_lossy(domain).into_owned();
+        let to_lower = settings.conf().switch("username_tolower").unwrap_or(true);
+        let names = Names::new(&domain, to_lower);
+        let languages = &settings.own.config.templates.languages.0;
         Office {
+            languages: ByUser::new("[templates] languages", languages, &names),
+            names,
             config: settings.own.config.clone(),
             postmaster: settings.postmaster.clone(),
             servername: settings.servername.clone(),
-            domain: String::from_utf8_lossy(domain).into_owned(),
+            domain,
             ledger: context.ledger.clone(),
             templates,
             said: Mutex::default(),
@@ -94,15 +105,8 @@ impl Office {
 
     /// The language of `user`: his own, else his domain's, else the usual one.
     fn language(&self, user: &[u8]) -> &str {
-        let (user, known) = (String::from_utf8_lossy(user), &self.config.templates);
-        let domain = user
-            .rsplit_once('@')
-            .map_or(self.domain.as_str(), |(_, domain)| domain);
-        let languages = &known.languages.0;
-        let found = languages
-            .get(user.as_ref())
-            .or_else(|| languages.get(&format!("@{domain}")));
-        found.unwrap_or(&known.language.0)
+        let own = self.languages.get(&self.names, &String::from_utf8_lossy(user));
+        own.unwrap_or(&self.config.templates.language.0)
     }
 
     /// The address that mails are from: `[mailto] from`, else the postmaster's.

@@ -44,7 +44,9 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
     };
     let to = match targets_or_user(office, &office.config.quota.to.0, user.as_bytes()) {
         Ok(to) => to,
-        Err(why) => return Composed::Nothing(format!("nobody to tell: {why}")),
+        // A shared folder's.
+        Err(why) if user.is_empty() => return Composed::Nothing(format!("no recipient: {why}")),
+        Err(why) => return Composed::Wrong(format!("no recipient: {why}")),
     };
     let values = values(office, &event, &quota, &crossing);
     let words = office.words("quota", user.as_bytes(), &values);

@@ -50,7 +50,7 @@ struct Case<'a> {
 pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
     let n = &delivery.notification;
     let Some(option) = n.options.first() else {
-        return Composed::Nothing("nobody to tell: the notification has no address".into());
+        return Composed::Nothing("no recipient: the notification has no address".into());
     };
     let uri = match MailtoUri::parse(option) {
         Ok(uri) => uri,
@@ -102,10 +102,10 @@ fn no_mail_about(office: &Office, trigger: &Trigger) -> Option<&'static str> {
         .as_ref()
         .is_some_and(|id| office.is_ours(id))
     {
-        return Some("nobody to tell: the message that it is about is a mail of ours");
+        return Some("no mail: the message that it is about is a mail of ours");
     }
     let automatic =
-        "nobody to tell: the message that it is about was sent by a program (Auto-Submitted)";
+        "no mail: the message that it is about was sent by a program (Auto-Submitted)";
     trigger.automatic.then_some(automatic)
 }
 

@@ -69,7 +69,7 @@ fn mail(
 ) -> Composed {
     let to = match targets_or_user(office, &office.config.signin.to.0, user.as_bytes()) {
         Ok(to) => to,
-        Err(why) => return Composed::Nothing(format!("nobody to tell: {why}")),
+        Err(why) => return Composed::Wrong(format!("no recipient: {why}")),
     };
     let values = values(office, delivery, event, user, address);
     let words = office.words("signin", user.as_bytes(), &values);
@@ -138,11 +138,42 @@ fn look(office: &Office, keys: &Keys) -> rusqlite::Result<Known> {
     })
 }
 
-/// Reads an address, in brackets or not, with a zone or not; one of IPv4 in IPv6 is one of IPv4.
+/// Reads an address, in brackets or not, with a zone or not. One of IPv4 in one of IPv6 is one of IPv4.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
     let bare = bare.split('%').next().unwrap_or_default();
-    Some(bare.parse::<IpAddr>().ok()?.to_canonical())
+    let address = bare.parse::<IpAddr>().ok()?;
+    Some(match address {
+        IpAddr::V6(outer) => embedded(outer).map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    })
+}
+
+/// The address of IPv4 in one of IPv6. Else all of IPv4 would be one network behind a translator.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let bits = address.to_bits();
+    // Of each part what lies `shift` bits from the end.
+    let from = |shift: u32| Some(Ipv4Addr::from_bits((bits >> shift) as u32));
+    match address.segments() {
+        // ::1 is the machine itself, and :: no address.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        // IPv4-mapped and the older IPv4-compatible (RFC 4291 section 2.5.5), IPv4-translated (RFC 7915, RFC 2765).
+        [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => from(0),
+        // NAT64 (RFC 6052 section 2.1).
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => from(0),
+        // NAT64 with a prefix of the site's own (RFC 8215) of 96 bits, or of the whole 48, where the octet from bit 64
+        // on is left out (RFC 6052 section 2.2).
+        [0x64, 0xff9b, 1, _, _, _, 0, 0] => {
+            let bits = address.octets();
+            Some(Ipv4Addr::new(bits[6], bits[7], bits[9], bits[10]))
+        }
+        [0x64, 0xff9b, 1, ..] => from(0),
+        // 6to4 (RFC 3056): the router at home or at the provider.
+        [0x2002, ..] => from(80),
+        // Teredo (RFC 4380 section 4): the client's, with each bit turned over.
+        [0x2001, 0, ..] => from(0).map(|address| Ipv4Addr::from_bits(!address.to_bits())),
+        _ => None,
+    }
 }
 
 /// The network of `address`, as people write it.

@@ -71,16 +71,19 @@ impl Stage {
     }
 
     fn attempt(&self, id: i64, mail: &Mail) -> Outcome {
-        let cancel = Cancel::new().unwrap();
-        let mails = std::slice::from_ref(mail);
-        let attempt = {
+        self.asked(id, 0, mail)
+    }
+
+    /// The next attempt at a delivery that the operator last asked for when `asked` had begun.
+    fn asked(&self, id: i64, asked: u32, mail: &Mail) -> Outcome {
+        let begun = {
             let mut attempts = self.attempts.lock().unwrap();
-            let attempt = attempts.entry(id).or_insert(0);
-            *attempt += 1;
-            (id, *attempt)
+            let begun = attempts.entry(id).or_insert(0);
+            *begun += 1;
+            *begun
         };
-        self.mailto
-            .send_all(attempt, mails, Duration::from_secs(1), &cancel)
+        let attempt = Attempt { id, begun, asked };
+        send(&self.mailto, &attempt, std::slice::from_ref(mail), &Cancel::new().unwrap())
     }
 
     /// To whom the last submission went.
@@ -91,6 +94,15 @@ impl Stage {
     fn count(&self) -> usize {
         self.submitted.lock().unwrap().len()
     }
+}
+
+fn send(mailto: &Mailto, attempt: &Attempt, mails: &[Mail], cancel: &Cancel) -> Outcome {
+    let account = Account {
+        kind: Occasion::Sieve,
+        user: b"alice",
+    };
+    let limit = Duration::from_secs(60);
+    mailto.send_all(attempt, &account, mails, limit, cancel)
 }
 
 fn mail(to: &[&str]) -> Mail {
@@ -148,7 +160,9 @@ fn one_refused_is_told_and_only_he_is_tried_when_the_operator_says_so() {
     let mail = mail(&BOTH);
     let failed = Outcome::Permanent("eve@x.example: 550 no such user; sent to 1".into());
     assert_eq!(stage.attempt(1, &mail), failed);
-    assert!(matches!(stage.attempt(1, &mail), Outcome::Delivered(_)));
+    // The daemon died before the spool knew it.
+    assert_eq!(stage.attempt(1, &mail), failed);
+    assert!(matches!(stage.asked(1, 2, &mail), Outcome::Delivered(_)));
     assert_eq!(stage.last(), ["eve@x.example"]);
 }
 
@@ -157,7 +171,7 @@ fn a_lost_answer_is_followed_by_one_mail_with_a_note() {
     let stage = Stage::new(&[&[lost()], &[lost()]]);
     let mail = mail(&BOTH[..1]);
     assert!(matches!(stage.attempt(1, &mail), Outcome::Temporary(_)));
-    assert!(matches!(stage.attempt(1, &mail), Outcome::Temporary(_)));
+    assert!(matches!(stage.attempt(1, &mail), Outcome::Permanent(_)));
     assert!(matches!(stage.attempt(1, &mail), Outcome::Permanent(_)));
     let submitted = stage.submitted.lock().unwrap();
     let [(_, first), (_, second)] = &submitted[..] else {
@@ -178,6 +192,18 @@ fn after_the_death_of_the_daemon_a_mail_has_a_note_too() {
     assert!(matches!(stage.attempt(1, &mail), Outcome::Delivered(_)));
     let submitted = stage.submitted.lock().unwrap();
     assert!(submitted[0].1.contains("X-Notifyd-Again"));
+}
+
+/// A refusal at an earlier attempt is told in the server's words at the end.
+#[test]
+fn the_final_line_has_the_words_of_an_earlier_refusal() {
+    let stage = Stage::new(&[&[refused(), busy()], &[sent()]]);
+    let mail = mail(&BOTH);
+    let words = "bob@x.example: 550 no such user";
+    let first = format!("eve@x.example: 451 busy; refused: {words}");
+    assert_eq!(stage.attempt(1, &mail), Outcome::Temporary(first));
+    let last = Outcome::Permanent(format!("{words}; sent to 1"));
+    assert_eq!(stage.attempt(1, &mail), last);
 }
 
 #[test]
@@ -206,3 +232,5 @@ fn repeats_and_what_is_too_late_are_not_sent() {
     assert!(matches!(stage.attempt(3, &mail), Outcome::Expired(_)));
     assert_eq!(stage.count(), 1);
 }
+
+mod lives;

@@ -30,6 +30,17 @@ pub(super) enum Answer {
     Lost(String),
 }
 
+impl Answer {
+    /// Why, in one line.
+    pub(super) fn why(&self) -> &str {
+        let (Answer::Sent(why)
+        | Answer::Temporary(why)
+        | Answer::Permanent(why)
+        | Answer::Lost(why)) = self;
+        why
+    }
+}
+
 /// Hands mails to a mail server.
 pub(super) trait Transport: Send + Sync {
     /// Makes one attempt, in at most `limit`: what became of it for each recipient, in their order. Returns soon after

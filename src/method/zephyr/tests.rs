@@ -127,7 +127,7 @@ fn no_user_is_nothing_to_do() {
         Zephyr { realm: Vec::new() }.deliver(&delivery, KIND.timeout, &Cancel::new().unwrap());
     assert_eq!(
         outcome,
-        Outcome::Delivered("nobody to tell: the notification names no user".into())
+        Outcome::Discarded("no recipient: the notification names no user".into())
     );
 }
 

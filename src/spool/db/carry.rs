@@ -31,11 +31,11 @@ impl Db {
             let kept = &row.kept;
             transaction
                 .prepare_cached(&format!(
-                    "INSERT INTO delivery ({COLUMNS}, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+                    "INSERT INTO delivery ({COLUMNS}, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
                 ))?
                 .execute(params![
                     kept.id, kept.method, row.due, kept.received, row.attempts, kept.uid, kept.file, row.error,
-                    kept.notification, row.begun, row.crashes, row.delay, kept.user, row.asked, state
+                    kept.notification, row.begun, row.crashes, row.delay, kept.user, row.waited, row.asked, state
                 ])?;
         }
         transaction.commit()

@@ -2,6 +2,7 @@
 //! [`Settlement`] that says what became of it. Values only; the table itself is in [`super`].
 
 use crate::spool::Micros;
+use std::time::Duration;
 
 /// A delivery that is to be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +42,21 @@ pub struct Row {
     pub asked: u32,
     /// For how long it was deferred after the attempt before, in microseconds; 0 when it was not.
     pub delay: Micros,
+    /// How old it was when it was deferred, in microseconds; 0 when it was not. Only time in which it waited for an attempt
+    /// or was tried makes it older: see [`age`](Row::age).
+    pub waited: Micros,
     /// How the last attempt failed.
     pub error: Option<String>,
+}
+
+impl Row {
+    /// How old it is after an attempt that took `took`, in microseconds, of which only those count in which it waited for
+    /// an attempt or was tried. No clock is asked.
+    #[must_use]
+    pub fn age(&self, took: Duration) -> Micros {
+        let took = Micros::try_from(took.as_micros()).unwrap_or(Micros::MAX);
+        self.waited.saturating_add(self.delay).saturating_add(took)
+    }
 }
 
 /// How an attempt ended, for the spool.
@@ -56,6 +70,10 @@ pub enum Settlement {
         id: i64,
         /// When.
         due: Micros,
+        /// How long that is from now, in microseconds.
+        delay: Micros,
+        /// How old it is now, in microseconds: see [`Row::age`].
+        waited: Micros,
         /// Why.
         error: String,
     },

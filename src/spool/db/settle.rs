@@ -95,13 +95,19 @@ fn settle_one(
         Settlement::Done(id) => {
             delete_row(transaction, *id, files)?;
         }
-        Settlement::Defer { id, due, error } => {
+        Settlement::Defer {
+            id,
+            due,
+            delay,
+            waited,
+            error,
+        } => {
             transaction
                 .prepare_cached(
-                    "UPDATE delivery SET state = 'deferred', due = ?2, error = ?3
+                    "UPDATE delivery SET state = 'deferred', due = ?2, delay = ?3, waited = ?4, error = ?5
                      WHERE id = ?1 AND state = 'active'",
                 )?
-                .execute(params![id, due, error])?;
+                .execute(params![id, due, delay, waited, error])?;
         }
         Settlement::Fail { id, at, error } => {
             transaction
@@ -149,9 +155,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(&dir.path().join("s")).unwrap();
         spool.commit(&(1001..=1600).map(NewRow::example).collect::<Vec<_>>());
-        assert_eq!(spool.pull_in("a", 1000, 5).unwrap(), 600);
-        assert_eq!(spool.next_due("a").unwrap(), Some(5));
-        let claimed = spool.claim("a", 5, 1000).unwrap();
+        let claimed = spool.claim("a", 1600, 1000).unwrap();
         assert_eq!(claimed.len(), 600);
         let fail = |id| Settlement::Fail {
             id,

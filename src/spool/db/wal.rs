@@ -5,18 +5,26 @@
 
 use super::Db;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+/// How long it is waited for who has the file locked.
+const BUSY: Duration = Duration::from_secs(5);
+
 /// Length of the log from which on it is moved into the file, in pages (4 MB).
 pub(in crate::spool) const LONG: i64 = 1024;
-/// To what length the log's file is cut when the log begins anew, in bytes. Writing over what is there costs less
-/// than making a file longer.
-const KEPT_LENGTH: u64 = 64 << 20;
+/// To what part of the longest that it may be the log's file is cut when the log begins anew. Writing over what is
+/// there costs less than making a file longer.
+const KEPT_PART: u64 = 4;
+/// But to no larger part of the disk than this.
+const DISK_PART: u64 = 32;
+/// From what part of the longest on a commit itself moves the log into the file. The housekeeper does it (see sync.rs);
+/// this is only for when it cannot.
+const COMMIT_PART: u64 = 2;
 
 impl Db {
     /// Moves the log into the file, as far as no reader needs it. When all of it was moved, the next commit
@@ -26,6 +34,19 @@ impl Db {
     /// When the file cannot be written.
     pub fn checkpoint(&self) -> rusqlite::Result<Log> {
         checkpoint(&self.connection, Checkpoint::Passive)
+    }
+
+    /// Sets how long the log may be, in bytes, on a disk of `disk` bytes.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub(in crate::spool) fn bound_log(&self, longest: u64, disk: u64) -> rusqlite::Result<()> {
+        let kept = (longest / KEPT_PART).min(disk / DISK_PART) as i64;
+        self.connection
+            .pragma_update(None, "journal_size_limit", kept)?;
+        let pages = (longest / COMMIT_PART / self.number("page_size")?.max(512)) as i64;
+        self.connection
+            .pragma_update(None, "wal_autocheckpoint", pages)
     }
 
     /// From now on no commit moves the log into the file, however long it is: what comes in the last moments of a process
@@ -80,6 +101,25 @@ pub(in crate::spool) fn checkpoint(
     })
 }
 
+/// Moves all of the log into the file and cuts it to nothing. Waits for nobody: false when somebody reads or writes.
+pub(super) fn truncate(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        row.get::<_, i64>(0)
+    });
+    connection.busy_timeout(BUSY)?;
+    match busy {
+        Ok(busy) => Ok(busy == 0),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// How long the log of the spool file at `path` is, in bytes.
+pub(in crate::spool) fn length(path: &Path) -> u64 {
+    std::fs::metadata(path.with_extension("db-wal")).map_or(0, |meta| meta.len())
+}
+
 /// Makes the spool file at `path`, empty, unless it is there: SQLite would make one that others may read, as far as
 /// the umask lets them. The files beside it get its mode.
 pub(in crate::spool) fn make_file(path: &Path) -> io::Result<()> {
@@ -95,11 +135,10 @@ pub(in crate::spool) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // It makes no file: who only looks would put one in the place of a spool that was removed.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     // A hand-over must not wait for the disk; the next process goes on with the log as it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // Else SQLite plans a statement anew each time another value is bound to it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.pragma_update(None, "journal_size_limit", KEPT_LENGTH as i64)?;
     Ok(connection)
 }

@@ -1,8 +1,7 @@
 //! Tests of mail for quotas, with what Cyrus sent.
 
 use super::super::desk::{Desk, desk, field, mails, of, recorded, why};
-use super::super::guard::{Guard, Standing};
-use super::super::transport::Answer;
+use super::super::guard::Standing;
 use super::*;
 use crate::config::toml::{Percentages, Text};
 use proptest::prelude::*;
@@ -27,12 +26,7 @@ fn sent(desk: &Desk, delivery: &Delivery) -> Option<u8> {
     match compose(&desk.office, delivery) {
         Composed::Mails(mails) => {
             let mail = &mails[0];
-            let guard = Guard::new(desk.office.ledger.clone(), &desk.office.config.mailto);
-            let answer = Answer::Sent("ok".into());
-            let answers = std::iter::once((&mail.recipients[0], &answer));
-            guard
-                .settle(spool::now(), delivery.id, 0, mail, answers)
-                .unwrap();
+            desk.sent(delivery.id, mail);
             Some(mail.remember[0].value[0])
         }
         Composed::Nothing(_) => None,
@@ -137,11 +131,10 @@ fn what_is_refused_is_told_each_time_as_far_as_grace_lets() {
 #[test]
 fn within_grace_the_same_is_a_repeat() {
     let desk = desk(|_| {});
-    let guard = Guard::new(desk.office.ledger.clone(), &desk.office.config.mailto);
     let standing = |id: i64, hours: i64| {
         let mail = mails(compose(&desk.office, &storage("QuotaExceed", 100))).remove(0);
         let now = spool::now() + hours * 3_600_000_000;
-        guard.admit(now, id, 1, 0, &mail).unwrap().remove(0)
+        desk.admit(now, id, &mail).remove(0).standing
     };
     assert_eq!(standing(1, 0), Standing::Go);
     assert_eq!(
@@ -201,7 +194,7 @@ fn why_there_is_none() {
     );
     assert!(reason(storage("QuotaChange", 5)).contains("no percentage"));
     let nobody = r#"{"event":"QuotaExceed","uri":"imap://h/shared","diskQuota":1,"diskUsed":1}"#;
-    assert!(reason(of("EVENT", "", nobody)).starts_with("nobody to tell"));
+    assert!(reason(of("EVENT", "", nobody)).starts_with("no recipient"));
 }
 
 #[test]

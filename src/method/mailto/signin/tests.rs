@@ -1,8 +1,6 @@
 //! Tests of notes about sign-ins, with what Cyrus sent.
 
 use super::super::desk::{Desk, desk, field, mails, of, recorded, why};
-use super::super::guard::Guard;
-use super::super::transport::Answer;
 use super::*;
 use crate::config::toml::Text;
 
@@ -17,12 +15,7 @@ fn sent(desk: &Desk, delivery: &Delivery) -> bool {
     let Composed::Mails(mails) = compose(&desk.office, delivery) else {
         return false;
     };
-    let guard = Guard::new(desk.office.ledger.clone(), &desk.office.config.mailto);
-    let answer = Answer::Sent("ok".into());
-    let answers = std::iter::once((&mails[0].recipients[0], &answer));
-    guard
-        .settle(spool::now(), delivery.id, 0, &mails[0], answers)
-        .unwrap();
+    desk.sent(delivery.id, &mails[0]);
     true
 }
 
@@ -40,6 +33,17 @@ fn the_first_network_is_learned_and_each_new_one_told_once() {
         ("alice", "2001:db8:0:2::1", true),
         ("alice", "::ffff:192.0.2.9", false),
         ("alice", "[198.51.100.9]", false),
+        // The same networks in IPv6, and others.
+        ("alice", "64:ff9b::192.0.2.9", false),
+        ("alice", "64:ff9b::203.0.113.1", true),
+        ("alice", "64:ff9b:1::203.0.113.9", false),
+        ("alice", "64:ff9b:1:c000:2:700::", false),
+        ("alice", "2002:c000:207::1", false),
+        ("alice", "::ffff:0:198.51.100.3", false),
+        ("alice", "::198.51.100.3", false),
+        ("alice", "2001:0:4136:e378:8000:63bf:3fff:fdd2", false),
+        ("alice", "2002:cb00:7201::1", true),
+        ("alice", "2001:db8:64:ff9b::1", true),
     ] {
         assert_eq!(sent(&desk, &login(user, address)), told, "{user} {address}");
     }
@@ -117,13 +121,13 @@ fn why_there_is_none() {
 }
 
 #[test]
-fn a_name_that_is_no_address_is_nobody_to_tell() {
+fn a_user_whose_name_is_no_address_gets_none() {
     let desk = desk(|_| {});
     let odd = |address| login("a b\\n<x>", address);
     assert!(!sent(&desk, &odd("192.0.2.7")));
     assert!(
         why(compose(&desk.office, &odd("198.51.100.1")))
             .1
-            .starts_with("nobody to tell")
+            .starts_with("no recipient")
     );
 }

@@ -1,0 +1,180 @@
+//! Attempts that go wrong, and the programs they run: nobody gets half a mail, nobody is held up, nothing is left behind.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
+
+mod stage;
+
+use rustix::process::{Pid, kill_process};
+use stage::{LIMIT, Note, Notifyd, Setup, Signal, note, wait_for};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+
+/// Puts a script at `prog/NAME` of the stage.
+fn script(n: &Notifyd, name: &str, text: &str) {
+    let path = n.path("prog").join(name);
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+/// A stage whose external program is the script `prog/script`, with this notifyd.toml.
+fn scripted(setup: Setup, toml: &str, text: &str) -> Notifyd {
+    let setup = setup
+        .conf("notify_external", "{dir}/prog/script")
+        .conf("notifyd_config", "{dir}/notifyd.toml");
+    let mut n = setup.build();
+    fs::write(n.path("notifyd.toml"), toml).unwrap();
+    script(&n, "script", text);
+    n.spawn();
+    n
+}
+
+fn external(user: &str) -> Note {
+    note("external").class("N").user(user).message("m")
+}
+
+/// Message number `i`: of 4 MB each twenty times, else small.
+fn text(i: usize) -> String {
+    let size = if i.is_multiple_of(20) { 4 << 20 } else { 100 };
+    format!("n{i}n{}z", "x".repeat(size))
+}
+
+/// What programs have read to the end since the last call: the number in the text, and the text.
+fn received(folder: &Path) -> Vec<(usize, String)> {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let whole = entries.filter(|path| path.extension().is_some_and(|end| end == "in"));
+    let number = |text: &str| text.split('n').nth(1).and_then(|n| n.parse().ok());
+    whole
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            fs::remove_file(path).unwrap();
+            (number(&text).expect("an empty or cut input"), text)
+        })
+        .collect()
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn no_program_reads_half_of_its_input() {
+    const ALL: usize = 400;
+    // It reads at leisure, and writes down what it has read when it has read all.
+    let slow = "#!/bin/sh\nto=${0%/*}/../spool/$$\nsleep 0.02\n\
+                { dd bs=1000 count=1 2>/dev/null; sleep 0.02; cat; } >\"$to\" && mv \"$to\" \"$to.$(date +%N).in\"\n";
+    let mut n = scripted(
+        Setup::new().stream(),
+        "[method.external]\npermits = 8\n",
+        slow,
+    );
+    let folder = n.path("spool");
+    let mut came = vec![false; ALL];
+    let mut look = || {
+        let new = received(&folder);
+        for (i, read) in &new {
+            assert!(*read == format!("{}\n", text(*i)), "number {i} was cut");
+            came[*i] = true;
+        }
+        (new.len(), came.iter().all(|came| *came))
+    };
+    for i in 0..ALL {
+        let request = format!(
+            "NOTIFY %(METHOD external CLASS N PRIORITY NIL USER u MAILBOX NIL OPTIONS () MESSAGE {} FILEPATH NIL)\r\n",
+            text(i)
+        );
+        assert_eq!(n.converse(request.as_bytes()).unwrap(), b"OK %()\r\n");
+        if i % 20 == 19 {
+            wait_for("some progress", LIMIT, || (look().0 > 0).then_some(()));
+            n.signal(Signal::KILL);
+            n.wait_exit();
+            n.spawn();
+            n.wait_ready();
+        }
+    }
+    wait_for("all of them", LIMIT * 4, || look().1.then_some(()));
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn what_the_service_manager_says_is_for_us_alone() {
+    let names = [
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+        "CREDENTIALS_DIRECTORY",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "MAINPID",
+    ];
+    let setup = names.iter().fold(Setup::new(), |setup, name| {
+        setup.env(name, "/nonexistent/1")
+    });
+    let n = setup.env("LANG", "de_DE.UTF-8").start();
+    let runs = [
+        n.run_external(&external("u")),
+        n.mail(
+            &note("mailto")
+                .class("C")
+                .option("bob@example.org")
+                .message("m"),
+        ),
+    ];
+    for run in runs {
+        let passed: Vec<String> = run
+            .env
+            .iter()
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+            .collect();
+        assert!(passed.contains(&"LANG=de_DE.UTF-8".to_owned()));
+        for name in names {
+            let start = format!("{name}=");
+            assert!(
+                !passed.iter().any(|value| value.starts_with(&start)),
+                "{name}"
+            );
+        }
+    }
+}
+
+/// As Exim's sendmail, or a wrapper of qmail: who is another user wholly is not ours to kill.
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_program_that_cannot_be_killed_holds_nothing_up() {
+    let hangs = "#!/bin/sh\nif [ \"$6\" = hang ]; then exec \"${0%/*}/become\" --reuid=65534 --clear-groups sleep 1000; fi\n\
+                 cat >/dev/null; echo >\"${0%/*}/../spool/$6\"\n";
+    let mut n = scripted(Setup::new(), "[method.external]\ntimeout = '1s'\n", hangs);
+    let become_other = n.path("prog/become");
+    fs::copy("/usr/bin/setpriv", &become_other).unwrap();
+    chown(&become_other, Some(0), None).unwrap();
+    fs::set_permissions(&become_other, PermissionsExt::from_mode(0o4755)).unwrap();
+    n.notify(&external("hang"));
+    n.notify(&external("after"));
+    let line = n.log.wait("the loud line", |r| {
+        r.severity() == 3 && r.has("could not be killed: ")
+    });
+    let line = String::from_utf8_lossy(&line.text).into_owned();
+    assert!(
+        line.contains("prog/script") && line.contains("end it as root"),
+        "{line}"
+    );
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let at = words.iter().position(|word| *word == "process").unwrap();
+    let pid = Pid::from_raw(words[at + 1].parse().unwrap()).unwrap();
+    wait_for("who comes after", LIMIT, || {
+        n.path("spool/after").exists().then_some(())
+    });
+    n.log.wait("the outcome", |r| {
+        r.has("user=hang") && r.has("status=deferred") && r.has("runs on as process")
+    });
+    kill_process(pid, Signal::KILL).unwrap();
+    n.log
+        .wait("its end", |r| r.has("which could not be killed, has ended"));
+    n.signal(Signal::TERM);
+    assert!(n.wait_exit().success());
+}

@@ -170,7 +170,8 @@ impl Mailto {
             // Should the process die in the next one, it is known what became of this one.
             if done < submissions.len() || !mail.remember.is_empty() {
                 let now = spool::now();
-                self.guard.record(now, attempt, account, n, mail, recipients);
+                self.guard
+                    .record(now, attempt, account, n, mail, recipients);
             }
         }
         let mut tally = Tally::default();

@@ -34,7 +34,8 @@ pub(super) fn occasion(notification: &Notification) -> Option<Occasion> {
 /// The occasion for which `mailto`, who got `notification`, sends a mail. That it got it says so, unless it got it because
 /// nobody could tell yet what it is: then it is looked whether notifyd.toml wants a mail for what it turned out to be.
 pub(super) fn wanted_occasion(config: &Config, notification: &Notification) -> Option<Occasion> {
-    let named = notification.method.is_empty() || notification.method.eq_ignore_ascii_case(b"mailto");
+    let named =
+        notification.method.is_empty() || notification.method.eq_ignore_ascii_case(b"mailto");
     let occasion = occasion(notification)?;
     let known = at_first_sight(notification).is_some();
     (known || wants_mail(config, occasion, named)).then_some(occasion)
@@ -49,7 +50,9 @@ pub(super) fn wants(config: &Config, notification: &Notification, named: bool) -
     match at_first_sight(notification) {
         Some(Some(occasion)) => wants_mail(config, occasion, named),
         Some(None) => false,
-        None => OF_EVENTS.iter().any(|occasion| wants_mail(config, *occasion, named)),
+        None => OF_EVENTS
+            .iter()
+            .any(|occasion| wants_mail(config, *occasion, named)),
     }
 }
 
@@ -150,10 +153,20 @@ mod tests {
         config.signin.mail = MailWhen::Always;
         assert_eq!(wanted_occasion(&config, &hidden), Some(Occasion::SignIn));
         config.signin.mail = MailWhen::Named;
-        let named = Notification { method: b"MailTo".to_vec(), ..hidden };
+        let named = Notification {
+            method: b"MailTo".to_vec(),
+            ..hidden
+        };
         assert_eq!(wanted_occasion(&config, &named), Some(Occasion::SignIn));
-        let broken = Notification { message: b"{\"a\":\"\xff\\ud800\",\"event\":\"L\xffogin\"}".to_vec(), ..named };
-        assert_eq!(at_first_sight(&broken), Some(None), "repaired: another event");
+        let broken = Notification {
+            message: b"{\"a\":\"\xff\\ud800\",\"event\":\"L\xffogin\"}".to_vec(),
+            ..named
+        };
+        assert_eq!(
+            at_first_sight(&broken),
+            Some(None),
+            "repaired: another event"
+        );
     }
 
     #[test]

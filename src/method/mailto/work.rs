@@ -61,7 +61,14 @@ fn alone(name: &'static str, make: impl Fn(usize) -> Delivery + 'static) -> Grou
     let make = Box::new(move |size| make(size).into());
     // Items are larger than letters, and so must be what has many of them.
     let size = 4 * SIZE;
-    Group { name, cases: vec![Case { name: "", make, size }] }
+    Group {
+        name,
+        cases: vec![Case {
+            name: "",
+            make,
+            size,
+        }],
+    }
 }
 
 /// Texts of about `size` bytes that have cost, or could cost, more than their share.
@@ -69,14 +76,22 @@ const SHAPES: &[(&str, fn(usize) -> String)] = &[
     ("links, addresses, words", |size| {
         "https://www.example.org/a?b=c&d=e Anna <anna@example.org>, ab cde ".repeat(size / 66)
     }),
-    ("escapes", |size| "\\n\\,\\;\\\\^n^'%41%%25%\";:=,@=?utf-8?q?a".repeat(size / 38)),
+    ("escapes", |size| {
+        "\\n\\,\\;\\\\^n^'%41%%25%\";:=,@=?utf-8?q?a".repeat(size / 38)
+    }),
     ("short lines", |size| "a\n".repeat(size / 2)),
     ("line ends", |size| "\r\n\r".repeat(size / 3)),
-    ("indent", |size| format!("x\n{}{}", " ".repeat(size / 2), "a ".repeat(size / 4))),
+    ("indent", |size| {
+        format!("x\n{}{}", " ".repeat(size / 2), "a ".repeat(size / 4))
+    }),
     ("one long word", |size| "a".repeat(size)),
     ("blanks", |size| " \t\u{3000}".repeat(size / 5)),
-    ("tags and entities", |size| "<&\"'/>&lt;&#x41;&nbsp".repeat(size / 21)),
-    ("combining characters and controls", |size| format!("e{}", "\u{301}\u{323}\u{1}\u{202e}".repeat(size / 8))),
+    ("tags and entities", |size| {
+        "<&\"'/>&lt;&#x41;&nbsp".repeat(size / 21)
+    }),
+    ("combining characters and controls", |size| {
+        format!("e{}", "\u{301}\u{323}\u{1}\u{202e}".repeat(size / 8))
+    }),
 ];
 fn event(value: &Value) -> Delivery {
     of("EVENT", "", &value.to_string())
@@ -115,9 +130,16 @@ fn texts(folder: &Path) -> Vec<Group> {
         let cases = SHAPES[..shapes].iter().map(|&(name, text)| {
             let file = file.clone();
             let make = Box::new(move |size| make(&text(size), &file).into());
-            Case { name, make, size: SIZE }
+            Case {
+                name,
+                make,
+                size: SIZE,
+            }
         });
-        Group { name, cases: cases.collect() }
+        Group {
+            name,
+            cases: cases.collect(),
+        }
     };
     let all = SHAPES.len();
     vec![
@@ -156,8 +178,15 @@ fn of_invitation(text: &str) -> Delivery {
 }
 
 fn of_script(message: &str) -> Delivery {
-    let short: String = part(message, 8).bytes().map(|b| format!("%{b:02X}")).collect();
-    sieve(&format!("anna@example.org?subject={short}&body={short}&x-a={short}"), message, None)
+    let short: String = part(message, 8)
+        .bytes()
+        .map(|b| format!("%{b:02X}"))
+        .collect();
+    sieve(
+        &format!("anna@example.org?subject={short}&body={short}&x-a={short}"),
+        message,
+        None,
+    )
 }
 
 fn about_message(text: &str, file: &Path) -> Delivery {
@@ -171,7 +200,11 @@ fn about_message(text: &str, file: &Path) -> Delivery {
 
 fn of_new_mail(text: &str) -> Delivery {
     let text = part(text, 3).replace('\n', " ");
-    of("MAIL", "anna", &format!("From: {text}\nSubject: {text}\nTo: {text}\n"))
+    of(
+        "MAIL",
+        "anna",
+        &format!("From: {text}\nSubject: {text}\nTo: {text}\n"),
+    )
 }
 
 fn of_quota(text: &str) -> Delivery {
@@ -203,13 +236,17 @@ fn others() -> Vec<Group> {
             }],
         },
         alone("alarm: recipients", move |n| {
-            alarm(json!({ "alarmRecipients": many(n / 20, |n| format!("mailto:r{n}@example.org")) }))
+            alarm(
+                json!({ "alarmRecipients": many(n / 20, |n| format!("mailto:r{n}@example.org")) }),
+            )
         }),
         alone("alarm: recipients that are none", move |n| {
             alarm(json!({ "alarmRecipients": many(n / 20, |n| format!("urn:uuid:{n}")) }))
         }),
         alone("alarm: the same recipient", move |n| {
-            alarm(json!({ "alarmRecipients": many(n / 20, |_| "mailto:r@b\u{fc}cher.example".into()) }))
+            alarm(
+                json!({ "alarmRecipients": many(n / 20, |_| "mailto:r@b\u{fc}cher.example".into()) }),
+            )
         }),
         alone("alarm: attendees", move |n| {
             alarm(json!({
@@ -220,17 +257,32 @@ fn others() -> Vec<Group> {
             }))
         }),
         alone("imip: attendees", move |n| {
-            invitation(&many(n / 40, |n| format!("ATTENDEE;CN=Anna {n}:mailto:r{n}@example.org")).join("\r\n"))
+            invitation(
+                &many(n / 40, |n| {
+                    format!("ATTENDEE;CN=Anna {n}:mailto:r{n}@example.org")
+                })
+                .join("\r\n"),
+            )
         }),
         alone("imip: dates", move |n| {
             let dates = many(n / 32, |n| format!("20261122T{:06}Z", n % 240_000)).join(",");
-            invitation(&format!("RRULE:FREQ=DAILY;BYDAY=MO,TU\r\nRDATE:{dates}\r\nEXDATE:{dates}"))
+            invitation(&format!(
+                "RRULE:FREQ=DAILY;BYDAY=MO,TU\r\nRDATE:{dates}\r\nEXDATE:{dates}"
+            ))
         }),
         alone("imip: lines of dates", move |n| {
-            invitation(&many(n / 45, |n| format!("EXDATE;TZID=Europe/Berlin:20261122T{:06}", n % 240_000)).join("\r\n"))
+            invitation(
+                &many(n / 45, |n| {
+                    format!("EXDATE;TZID=Europe/Berlin:20261122T{:06}", n % 240_000)
+                })
+                .join("\r\n"),
+            )
         }),
         alone("imip: parameters", move |n| {
-            invitation(&format!("ATTENDEE{}:mailto:a@b", many(n / 8, |n| format!(";X{n}=\"a\"")).concat()))
+            invitation(&format!(
+                "ATTENDEE{}:mailto:a@b",
+                many(n / 8, |n| format!(";X{n}=\"a\"")).concat()
+            ))
         }),
         alone("imip: folded lines", move |n| {
             invitation(&format!("DESCRIPTION:{}", "ab\r\n ".repeat(n / 6)))
@@ -239,22 +291,48 @@ fn others() -> Vec<Group> {
             invitation(&"BEGIN:VALARM\r\nSUMMARY:x\r\nEND:VALARM\r\n".repeat(n / 40))
         }),
         alone("sieve: addresses of the URI", move |n| {
-            sieve(&many(n / 20, |n| format!("r{n}@example.org")).join(","), "", None)
+            sieve(
+                &many(n / 20, |n| format!("r{n}@example.org")).join(","),
+                "",
+                None,
+            )
         }),
         alone("sieve: fields of the URI", move |n| {
-            sieve(&format!("a@b.example?{}", many(n / 10, |n| format!("x-{n}=a")).join("&")), "", None)
+            sieve(
+                &format!(
+                    "a@b.example?{}",
+                    many(n / 10, |n| format!("x-{n}=a")).join("&")
+                ),
+                "",
+                None,
+            )
         }),
-        alone("event: values", move |n| alarm(json!({ "x": vec![0; n / 4], "y": vec![json!({}); n / 8] }))),
+        alone("event: values", move |n| {
+            alarm(json!({ "x": vec![0; n / 4], "y": vec![json!({}); n / 8] }))
+        }),
         alone("event: members", move |n| {
-            let members = many(n / 12, |n| format!("x{n}")).into_iter().map(|name| (name, 0.into()));
+            let members = many(n / 12, |n| format!("x{n}"))
+                .into_iter()
+                .map(|name| (name, 0.into()));
             alarm(Value::Object(members.collect()))
         }),
         alone("event: nested", move |n| {
-            let text = format!("{{\"event\":\"CalendarAlarm\",\"x\":{}{}}}", "[".repeat(n / 8), "]".repeat(n / 8));
+            let text = format!(
+                "{{\"event\":\"CalendarAlarm\",\"x\":{}{}}}",
+                "[".repeat(n / 8),
+                "]".repeat(n / 8)
+            );
             of("EVENT", "", &text)
         }),
         alone("event: to be repaired", move |n| {
-            of("EVENT", "", &format!("{{\"event\":\"CalendarAlarm\",\"description\":\"{}\"}}", "\\ud800\t".repeat(n / 7)))
+            of(
+                "EVENT",
+                "",
+                &format!(
+                    "{{\"event\":\"CalendarAlarm\",\"description\":\"{}\"}}",
+                    "\\ud800\t".repeat(n / 7)
+                ),
+            )
         }),
     ]
 }
@@ -278,7 +356,11 @@ fn counted(desk: &Desk, input: &Input) -> usize {
     let delivery = match input {
         Input::Delivery(delivery) => delivery,
         Input::Text(text) => {
-            let words = Words { text: text.clone(), html: Some(text.clone()), ..Words::default() };
+            let words = Words {
+                text: text.clone(),
+                html: Some(text.clone()),
+                ..Words::default()
+            };
             return Message::new().content(&words, true, &[]).to_bytes().len();
         }
     };
@@ -324,7 +406,8 @@ fn count(folder: &Path) -> Vec<f64> {
     }
     let total = |n: usize| {
         let text = fs::read_to_string(folder.join(format!("out.{n}"))).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok())
+        text.lines()
+            .find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok())
     };
     (1..).map_while(total).collect()
 }
@@ -352,5 +435,8 @@ fn twice_the_input_is_twice_the_work_at_most() {
             }
         }
     }
-    assert!(wrong.is_empty(), "instructions for nothing, for a text and for twice that: {wrong:#?}");
+    assert!(
+        wrong.is_empty(),
+        "instructions for nothing, for a text and for twice that: {wrong:#?}"
+    );
 }

@@ -12,7 +12,7 @@
 //!   spool     one transaction per batch
 //!             |  now consume the batch from the kernel / answer OK to dlist
 //!   dispatch  due deliveries, a permit of that method, a time limit
-//!             |  Method::deliver -> Delivered | Temporary(why) | Permanent(why) | Hold(why) | Expired(why)
+//!             |  Method::deliver -> Delivered | Discarded(why) | Temporary(why) | Permanent(why) | Hold(why) | Expired(why)
 //!   retry     verdict: done, again at t, give up, on hold (pure)
 //!             v
 //!   spool     settle

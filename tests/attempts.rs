@@ -11,6 +11,7 @@ use rustix::process::{Pid, kill_process};
 use stage::{LIMIT, Note, Notifyd, Setup, Signal, note, wait_for};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 /// Puts a script at `prog/NAME` of the stage.
@@ -34,6 +35,23 @@ fn scripted(setup: Setup, toml: &str, text: &str) -> Notifyd {
 
 fn external(user: &str) -> Note {
     note("external").class("N").user(user).message("m")
+}
+
+/// Runs `notifyctl` on the stage's spool; what it says.
+fn ctl(n: &Notifyd, arguments: &[&str]) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_notifyctl"));
+    let output = command
+        .args(arguments)
+        .arg("-C")
+        .arg(n.path("imapd.conf"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Message number `i`: of 4 MB each twenty times, else small.
@@ -177,4 +195,76 @@ fn a_program_that_cannot_be_killed_holds_nothing_up() {
         .wait("its end", |r| r.has("which could not be killed, has ended"));
     n.signal(Signal::TERM);
     assert!(n.wait_exit().success());
+}
+
+/// The id at the start of a line of the log.
+fn id_of(line: &[u8]) -> String {
+    let line = String::from_utf8_lossy(line);
+    line.split(':').next().unwrap().to_owned()
+}
+
+/// A notification that kills whoever delivers it is put on hold. What was under way beside it each time is not.
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn what_kills_the_daemon_goes_on_hold_and_all_else_is_delivered() {
+    let kills = "#!/bin/sh\nif [ \"$6\" = poison ] && [ ! -e \"${0%/*}/../spool/cured\" ]; then kill -9 $PPID; fi\n\
+                 cat >/dev/null; sleep 0.3; echo >>\"${0%/*}/../spool/$6\"\n";
+    let toml = "[method.external]\npermits = 4\n";
+    let setup = Setup::new()
+        .conf("notify_external", "{dir}/prog/script")
+        .conf("notifyd_config", "{dir}/notifyd.toml");
+    let mut n = setup.build();
+    fs::write(n.path("notifyd.toml"), toml).unwrap();
+    script(&n, "script", kills);
+    for user in ["a", "b", "poison", "c", "d", "e"] {
+        n.notify(&external(user));
+    }
+    for death in 1..=3 {
+        n.spawn();
+        let status = n.wait_exit();
+        assert_eq!(status.signal(), Some(9), "death {death}");
+    }
+    n.spawn();
+    let held = n.log.wait("the delivery on hold", |r| {
+        r.severity() == 3 && r.has("user=poison") && r.has("status=held")
+    });
+    let id = id_of(&held.text);
+    assert!(held.has(&format!("notifyctl release {id} or notifyctl delete {id}")));
+    for user in ["a", "b", "c", "d", "e"] {
+        wait_for(user, LIMIT, || {
+            n.path("spool").join(user).exists().then_some(())
+        });
+    }
+    n.fence_log();
+    assert!(n.running());
+    let queue = ctl(&n, &["queue", "--state", "hold"]);
+    assert!(
+        queue.contains(&id) && queue.contains("the daemon died in 3"),
+        "{queue}"
+    );
+    assert!(ctl(&n, &["show", &id]).contains("the daemon died in 3"));
+    // Released it has as many chances as a new one.
+    fs::write(n.path("spool/cured"), "").unwrap();
+    ctl(&n, &["release", &id]);
+    wait_for("the released one", LIMIT, || {
+        n.path("spool/poison").exists().then_some(())
+    });
+}
+
+/// What was under way counts only when the process dies in it.
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn an_orderly_end_is_no_crash() {
+    let mut n = Notifyd::start();
+    n.external.set("hold", 1.0);
+    n.notify(&external("u"));
+    for start in 1..=4 {
+        n.external.wait_started(start);
+        n.signal(Signal::TERM);
+        assert!(n.wait_exit().success());
+        n.spawn();
+    }
+    n.external.set("hold", 0.0);
+    n.external.wait_count(1);
+    assert_eq!(n.log.count(|r| r.has("status=held")), 0);
 }

@@ -217,6 +217,9 @@ fn no_english_is_left_in_another_language() {
                 "minutes",
                 "UTC",
                 "script",
+                "Question",
+                "dates",
+                "version",
             ],
         ),
     ] {
@@ -315,6 +318,10 @@ fn pages_hold_nothing_from_elsewhere_and_lines_of_text_are_short() {
     for language in ["en", "de", "fr"] {
         for (kind, _, words) in mails(language) {
             let html = words.html.unwrap();
+            // Links of the event itself, which nothing opens but a click.
+            let html = html
+                .replace("<a href=\"https:", "<a href=\"")
+                .replace(">https:", ">");
             for never in [
                 "http:", "https:", "<img", "<script", "<link", "@import", "url(", "<form",
             ] {

@@ -6,15 +6,13 @@ use super::{Failure, Streams, place};
 use crate::spool;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 
 /// Upper ends of the columns, in minutes; one more column follows for what is older.
 const MINUTES: [i64; 9] = [5, 10, 20, 40, 80, 160, 320, 640, 1280];
 const COLUMNS: usize = MINUTES.len() + 1;
 
-pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
+pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let now = spool::now();
-    let mut arguments = Arguments::new(args)?;
     let as_json = arguments.flag("--json");
     let settings = place::settings(&mut arguments)?;
     let mut filter = Filter::take(&mut arguments, now)?;
@@ -45,29 +43,38 @@ pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Fa
         )?;
         return Ok(());
     }
-    let mut head: Vec<String> = MINUTES.iter().map(i64::to_string).collect();
-    head.push(format!("{}+", MINUTES[COLUMNS - 2]));
-    writeln!(
-        streams.out,
-        "{:>10} {:>7} {}",
-        "",
-        "T",
-        head.iter()
-            .map(|text| format!("{text:>6}"))
-            .collect::<String>()
-    )?;
-    for (name, counts) in [("TOTAL", &total)]
-        .into_iter()
-        .chain(table.iter().map(|(name, counts)| (name.as_str(), counts)))
-    {
-        let cells: String = counts.iter().map(|count| format!("{count:>6}")).collect();
-        writeln!(
-            streams.out,
-            "{name:>10} {:>7} {cells}",
-            counts.iter().sum::<u64>()
-        )?;
-    }
+    streams.out.write_all(shown(&total, &table).as_bytes())?;
     Ok(())
+}
+
+/// The table, with columns as wide as what stands in them, and a blank between at least.
+fn shown(total: &[u64; COLUMNS], table: &BTreeMap<String, [u64; COLUMNS]>) -> String {
+    let mut head = vec![String::new(), "T".to_owned()];
+    head.extend(MINUTES.iter().map(i64::to_string));
+    head.push(format!("{}+", MINUTES[COLUMNS - 2]));
+    let mut rows = vec![head];
+    let methods = table.iter().map(|(name, counts)| (name.as_str(), counts));
+    for (name, counts) in [("TOTAL", total)].into_iter().chain(methods) {
+        let mut row = vec![name.to_owned(), counts.iter().sum::<u64>().to_string()];
+        row.extend(counts.iter().map(u64::to_string));
+        rows.push(row);
+    }
+    let least = [10, 7].into_iter().chain([5; COLUMNS]);
+    let widths: Vec<usize> = least
+        .enumerate()
+        .map(|(column, least)| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(String::len).max().unwrap_or(0).max(least)
+        })
+        .collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths);
+        let cells: Vec<String> = cells
+            .map(|(cell, &width)| format!("{cell:>width$}"))
+            .collect();
+        cells.join(" ") + "\n"
+    };
+    rows.iter().map(line).collect()
 }
 
 fn column(age: spool::Micros) -> usize {
@@ -81,6 +88,23 @@ fn column(age: spool::Micros) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_never_run_together() {
+        let mut counts = [0; COLUMNS];
+        (counts[0], counts[1], counts[9]) = (1_000_000, 100, u64::MAX / 2);
+        let text = shown(&counts, &BTreeMap::from([("mailto".to_owned(), counts)]));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert!(
+            lines.iter().all(|line| line.len() == lines[0].len()),
+            "{text}"
+        );
+        let cells: Vec<&str> = lines[2].split_whitespace().collect();
+        let sum = counts.iter().sum::<u64>().to_string();
+        assert_eq!(cells[..4], ["mailto", &sum, "1000000", "100"]);
+        assert_eq!(cells.len(), 2 + COLUMNS);
+    }
 
     #[test]
     fn ages_fall_into_their_columns() {

@@ -1,22 +1,19 @@
 //! `notifyctl completions SHELL`: what bash, zsh and fish need to complete its commands and options.
 //!
-//! All of it is made from the table of commands, whose usage texts name each option: `[--json]` is a flag, `[--state S]`
-//! takes a value, `FILTERS` stands for the filters, `a|b` for one of the words. So it cannot go stale.
+//! All of it is made from the table of commands, whose usage texts name each option; see [`super::options`].
 
 use super::arguments::Arguments;
-use super::{COMMANDS, Command, Failure, Streams, select, watch};
+use super::options::{Opt, parts, with_value};
+use super::{COMMANDS, Command, Failure, Streams, watch};
 use crate::method::METHODS;
 use crate::spool::queue::STATES;
-use std::ffi::OsString;
 use std::fmt::Write as _;
 
 /// The shells, as the command's usage names them.
 pub(super) const SHELLS: &str = "bash|zsh|fish";
-/// The commands that read no configuration.
-const WITHOUT_FILE: [&str; 2] = ["methods", "completions"];
 
-pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let script = match Arguments::new(args)?
+pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let script = match arguments
         .rest()?
         .iter()
         .map(String::as_str)
@@ -34,20 +31,7 @@ pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Fa
     Ok(streams.out.write_all(script.as_bytes())?)
 }
 
-/// An option of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Opt {
-    /// With its dashes.
-    name: &'static str,
-    /// The name of its value, if it takes one.
-    value: Option<&'static str>,
-}
-
 impl Opt {
-    fn takes_file(&self) -> bool {
-        matches!(self.value, Some("FILE" | "PATH"))
-    }
-
     /// The values that there are, when they can be listed.
     fn values(&self) -> Vec<&'static str> {
         match self.name {
@@ -59,58 +43,6 @@ impl Opt {
             _ => Vec::new(),
         }
     }
-}
-
-/// The options of a command, and the words that may stand alone.
-fn parts(command: &Command) -> (Vec<Opt>, Vec<&'static str>) {
-    let (mut options, mut words) = (Vec::new(), Vec::new());
-    if !WITHOUT_FILE.contains(&command.name) {
-        read("[-C FILE]", &mut options, &mut words);
-    }
-    read(command.arguments, &mut options, &mut words);
-    (options, words)
-}
-
-fn read(usage: &'static str, options: &mut Vec<Opt>, words: &mut Vec<&'static str>) {
-    let mut tokens = usage.split_whitespace().peekable();
-    while let Some(token) = tokens.next() {
-        let bare = token.trim_start_matches('[').trim_end_matches(']');
-        if bare.starts_with('-') && !token.ends_with(']') && !bare.contains('|') {
-            let value = tokens.next_if(|next| !next.starts_with(['[', '-']));
-            let value = value.map(|value| value.trim_end_matches(']'));
-            options.push(Opt { name: bare, value });
-            continue;
-        }
-        for part in bare.split('|') {
-            if part == "FILTERS" {
-                read(select::FILTERS, options, words);
-            } else if part.starts_with('-') {
-                options.push(Opt {
-                    name: part,
-                    value: None,
-                });
-            } else if bare.contains('|') && part.starts_with(|c: char| c.is_ascii_lowercase()) {
-                words.push(part);
-            }
-        }
-    }
-}
-
-/// All options with a value, each name once.
-fn with_value() -> Vec<Opt> {
-    let mut found: Vec<Opt> = Vec::new();
-    for option in COMMANDS.iter().flat_map(|command| parts(command).0) {
-        if option.value.is_none() {
-            continue;
-        }
-        // A shell that looks at the option alone, not at the command, may offer files where a name is wanted.
-        match found.iter_mut().find(|has| has.name == option.name) {
-            None => found.push(option),
-            Some(has) if option.takes_file() => *has = option,
-            Some(_) => {}
-        }
-    }
-    found
 }
 
 /// Options and words of a command, with blanks between.
@@ -247,30 +179,4 @@ complete -c notifyctl -n __fish_use_subcommand -a help -d 'print the commands'
         }
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn usage_texts_are_understood() {
-        let (mut options, mut words) = (Vec::new(), Vec::new());
-        read(
-            "[--json] [-C FILE] --state S FILTERS|--all [x|y] ID ...",
-            &mut options,
-            &mut words,
-        );
-        let flag = |name| Opt { name, value: None };
-        let valued = |name, value| Opt {
-            name,
-            value: Some(value),
-        };
-        assert_eq!(
-            options[..3],
-            [flag("--json"), valued("-C", "FILE"), valued("--state", "S")]
-        );
-        assert!(options.contains(&valued("--older", "AGE")) && options.contains(&flag("--all")));
-        assert_eq!(words, ["x", "y"]);
-    }
 }

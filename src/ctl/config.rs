@@ -16,13 +16,11 @@ use crate::config::{Context, Settings};
 use crate::mail::template::Wrong;
 use crate::method;
 use serde_json::{Map, Value, json};
-use std::ffi::OsString;
 use std::path::Path;
 
-pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let mut arguments = Arguments::new(args)?;
+pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let (defaults, as_json) = (arguments.flag("--defaults"), arguments.flag("--json"));
-    let file = arguments.file()?;
+    let file = arguments.file();
     if let Some(extra) = arguments.rest()?.first() {
         return Err(Failure::Usage(format!("config: what is '{extra}'?")));
     }

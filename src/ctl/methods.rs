@@ -4,10 +4,8 @@ use super::arguments::Arguments;
 use super::{Failure, Streams};
 use crate::method::METHODS;
 use serde_json::json;
-use std::ffi::OsString;
 
-pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let mut arguments = Arguments::new(args)?;
+pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let as_json = arguments.flag("--json");
     if let Some(extra) = arguments.rest()?.first() {
         return Err(Failure::Usage(format!("methods: what is '{extra}'?")));

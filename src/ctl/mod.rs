@@ -14,6 +14,7 @@ mod completions;
 mod config;
 mod methods;
 pub mod notifytest;
+mod options;
 mod owner;
 mod place;
 mod preview;
@@ -24,6 +25,8 @@ mod stats;
 mod steer;
 mod watch;
 
+use crate::spool::queue::Unreadable;
+use arguments::Arguments;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
@@ -67,6 +70,12 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<Unreadable> for Failure {
+    fn from(Unreadable(error): Unreadable) -> Failure {
+        place::failed(error)
+    }
+}
+
 /// One command of `notifyctl`.
 struct Command {
     name: &'static str,
@@ -74,7 +83,7 @@ struct Command {
     arguments: &'static str,
     /// What it does, in a few words.
     summary: &'static str,
-    run: fn(&[OsString], &mut Streams<'_>) -> Result<(), Failure>,
+    run: fn(Arguments, &mut Streams<'_>) -> Result<(), Failure>,
 }
 
 const COMMANDS: &[Command] = &[
@@ -215,6 +224,7 @@ pub fn run(args: &[OsString], streams: &mut Streams<'_>) -> u8 {
 }
 
 fn dispatch(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let (files, args) = args.split_at(files_before(args));
     let Some((name, rest)) = args.split_first() else {
         return Err(Failure::Usage("no command".into()));
     };
@@ -222,33 +232,57 @@ fn dispatch(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure>
         streams.out.write_all(usage().as_bytes())?;
         return Ok(());
     }
-    match COMMANDS.iter().find(|command| name == command.name) {
-        Some(command) => (command.run)(rest, streams),
-        None => Err(Failure::Usage(format!(
-            "unknown command '{}'",
-            name.display()
-        ))),
+    let Some(command) = COMMANDS.iter().find(|command| name == command.name) else {
+        let text = format!("unknown command '{}'", name.display());
+        return Err(Failure::Usage(text));
+    };
+    let arguments = Arguments::parse(&[files, rest].concat(), &options::parts(command).0)?;
+    if arguments.help() {
+        writeln!(streams.out, "{}{}", call_of(command), command.help())?;
+        return Ok(());
     }
+    (command.run)(arguments, streams)
+}
+
+/// How many of `args` are a `-C FILE` before the command.
+fn files_before(args: &[OsString]) -> usize {
+    let mut count = 0;
+    loop {
+        let file = args.get(count).and_then(|argument| argument.to_str());
+        match file.and_then(|argument| argument.strip_prefix("-C")) {
+            Some("") => count += 2,
+            Some(_) => count += 1,
+            None => return count.min(args.len()),
+        }
+    }
+}
+
+impl Command {
+    /// What `--help` says behind the usage.
+    fn help(&self) -> String {
+        format!("\n  {}; see notifyctl(8)", self.summary)
+    }
+}
+
+fn call_of(command: &Command) -> String {
+    let arguments = command.arguments.replace("FILTERS", select::FILTERS);
+    format!("usage: notifyctl {} {arguments}\n", command.name)
 }
 
 /// How the command is called that `args` name; for an unknown one, where they all stand.
 fn usage_of(args: &[OsString]) -> String {
+    let args = args.get(files_before(args)..).unwrap_or_default();
     let named = |command: &&Command| args.first().is_some_and(|name| name == command.name);
     match COMMANDS.iter().find(named) {
-        Some(Command {
-            name, arguments, ..
-        }) => {
-            let arguments = arguments.replace("FILTERS", select::FILTERS);
-            format!("usage: notifyctl {name} {arguments}\n")
-        }
+        Some(command) => call_of(command),
         None => {
-            "usage: notifyctl COMMAND [-C FILE] [ARGUMENT ...]; `notifyctl help` shows all\n".into()
+            "usage: notifyctl [-C FILE] COMMAND [ARGUMENT ...]; `notifyctl help` shows all\n".into()
         }
     }
 }
 
 fn usage() -> String {
-    let mut text = String::from("usage: notifyctl COMMAND [-C FILE] [ARGUMENT ...]\n\n");
+    let mut text = String::from("usage: notifyctl [-C FILE] COMMAND [ARGUMENT ...]\n\n");
     for Command {
         name,
         arguments,
@@ -318,6 +352,60 @@ mod tests {
                 2,
                 "the message must not scroll away: {err}"
             );
+        }
+    }
+
+    #[test]
+    fn every_command_has_help() {
+        for command in COMMANDS {
+            for args in [
+                &[command.name, "--help"][..],
+                &["-C", "/x", command.name, "-h"],
+            ] {
+                let with_file = options::parts(command)
+                    .0
+                    .iter()
+                    .any(|option| option.name == "-C");
+                if args[0] == "-C" && !with_file {
+                    continue;
+                }
+                let (code, out, err) = call(args);
+                assert_eq!((code, err.as_str()), (0, ""), "{args:?}");
+                let head = format!("usage: notifyctl {}", command.name);
+                assert!(
+                    out.starts_with(&head) && out.contains(command.summary),
+                    "{out}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_file_may_stand_before_the_command() {
+        for args in [
+            &["-C", "/no/such", "queue"][..],
+            &["-C/no/such", "queue"],
+            &["queue", "-C", "/no/such"],
+            &["-C", "/other", "queue", "-C/no/such"],
+        ] {
+            let (code, _, err) = call(args);
+            assert_eq!(code, CONFIG, "{args:?}");
+            assert!(err.contains("/no/such"), "{err}");
+        }
+        assert_eq!(call(&["-C"]).0, USAGE);
+        assert_eq!(call(&["-C", "queue"]).0, USAGE);
+        assert_eq!(call(&["-C", "/x", "methods"]).0, USAGE);
+    }
+
+    #[test]
+    fn flush_takes_no_filters() {
+        for args in [
+            &["flush", "--state", "failed"][..],
+            &["flush", "12"],
+            &["flush", "--all"],
+        ] {
+            let (code, _, err) = call(args);
+            assert_eq!(code, USAGE, "{args:?}: {err}");
         }
     }
 

@@ -5,10 +5,8 @@ use super::arguments::Arguments;
 use super::{Failure, NOT_FOUND, Streams, place};
 use crate::method;
 use serde_json::json;
-use std::ffi::OsString;
 
-pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let mut arguments = Arguments::new(args)?;
+pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let as_json = arguments.flag("--json");
     let settings = place::settings(&mut arguments)?;
     let tokens = arguments.rest()?;

@@ -12,12 +12,16 @@ use std::path::Path;
 
 /// The settings of `-C FILE`, read as the daemon reads them.
 pub(super) fn settings(arguments: &mut Arguments) -> Result<Settings, Failure> {
-    let file = arguments.file()?;
+    settings_of(arguments.file().as_deref())
+}
+
+/// The settings of `file`, or of Cyrus' usual one.
+pub(super) fn settings_of(file: Option<&str>) -> Result<Settings, Failure> {
     let context = Context {
         lenient: true,
         ..Context::from_env()
     };
-    let settings = Settings::load(file.as_deref().map(Path::new), &context)
+    let settings = Settings::load(file.map(Path::new), &context)
         .map_err(|error| Failure::Fatal([b"fatal error: ", error.message()].concat(), CONFIG))?;
     let settings = settings.with_own(&context, &method::known());
     for complaint in settings.own.complaints() {

@@ -15,7 +15,6 @@ use super::{Failure, Streams, UNAVAILABLE, place};
 use crate::method::{Preview, PreviewLetter, preview};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use mail_parser::{Message, MessageParser, MimeHeaders};
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
@@ -25,11 +24,10 @@ pub(super) const ARGUMENTS: &str =
 /// The largest file with a notification.
 const LARGEST: u64 = 8 << 20;
 
-pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let mut arguments = Arguments::new(args)?;
-    let event = arguments.value("--event")?;
-    let html = arguments.value("--html")?;
-    let language = arguments.value("--language")?;
+pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let event = arguments.value("--event");
+    let html = arguments.value("--html");
+    let language = arguments.value("--language");
     let raw = arguments.flag("--raw");
     let settings = place::settings(&mut arguments)?;
     let kind = match arguments.rest()?.as_slice() {

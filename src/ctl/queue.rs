@@ -8,15 +8,13 @@ use crate::system::syslog::printable;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use std::ffi::OsString;
 use std::io::{self, Write};
 
 /// Longest reason in the table, in bytes.
 const SHOWN: usize = 60;
 
-pub(super) fn list(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
+pub(super) fn list(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let now = spool::now();
-    let mut arguments = Arguments::new(args)?;
     let as_json = arguments.flag("--json");
     let settings = place::settings(&mut arguments)?;
     let filter = Filter::take(&mut arguments, now)?;
@@ -32,9 +30,10 @@ pub(super) fn list(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), F
             }
             count += 1;
             match as_json {
-                true => writeln!(streams.out, "{}", brief(&listed)),
-                false => line(streams.out, &listed, now),
+                true => writeln!(streams.out, "{}", brief(&listed))?,
+                false => line(streams.out, &listed, now)?,
             }
+            Ok(())
         })?;
     }
     if !as_json {
@@ -51,9 +50,8 @@ pub(super) fn list(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), F
     Ok(())
 }
 
-pub(super) fn show(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
+pub(super) fn show(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let now = spool::now();
-    let mut arguments = Arguments::new(args)?;
     let as_json = arguments.flag("--json");
     let settings = place::settings(&mut arguments)?;
     let filter = Filter::take(&mut arguments, now)?;
@@ -68,9 +66,10 @@ pub(super) fn show(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), F
             }
             found = true;
             match as_json {
-                true => writeln!(streams.out, "{}", whole(&listed)),
-                false => describe(streams.out, &listed, now),
+                true => writeln!(streams.out, "{}", whole(&listed))?,
+                false => describe(streams.out, &listed, now)?,
             }
+            Ok(())
         })?;
     }
     if found {

@@ -10,7 +10,6 @@ use crate::method;
 use crate::spool::queue::{Queue, STATES, Select};
 use crate::spool::{Micros, Row};
 use crate::wire::{Notification, datagram};
-use std::io;
 
 /// The filters, as the usage shows them.
 pub(super) const FILTERS: &str = "[--state S] [--method M] [--class C] [--event E] [--user U] [--older AGE] [--newer AGE] [ID ...]";
@@ -75,7 +74,7 @@ impl Filter {
     /// Takes the filters and ids out of `arguments`; `now` is what ages are counted from.
     pub(super) fn take(arguments: &mut Arguments, now: Micros) -> Result<Filter, Failure> {
         let mut filter = Filter::default();
-        while let Some(state) = arguments.value("--state")? {
+        while let Some(state) = arguments.value("--state") {
             if !STATES.contains(&state.as_str()) {
                 return Err(Failure::Usage(format!(
                     "no state '{state}'; there are: {}",
@@ -84,7 +83,7 @@ impl Filter {
             }
             filter.select.states.push(state);
         }
-        while let Some(name) = arguments.value("--method")? {
+        while let Some(name) = arguments.value("--method") {
             let kind = method::find(name.as_bytes());
             let kind = kind.ok_or_else(|| {
                 Failure::Usage(format!(
@@ -94,9 +93,9 @@ impl Filter {
             })?;
             filter.select.methods.push(kind.name.to_owned());
         }
-        filter.class = arguments.value("--class")?;
-        filter.event = arguments.value("--event")?;
-        filter.user = arguments.value("--user")?;
+        filter.class = arguments.value("--class");
+        filter.event = arguments.value("--event");
+        filter.user = arguments.value("--user");
         filter.select.before = age(arguments, "--older")?.map(|age| now - age);
         filter.select.after = age(arguments, "--newer")?.map(|age| now - age);
         for id in arguments.rest()? {
@@ -124,8 +123,8 @@ impl Filter {
     pub(super) fn each(
         &self,
         queue: &Queue,
-        mut each: impl FnMut(Listed) -> io::Result<()>,
-    ) -> io::Result<()> {
+        mut each: impl FnMut(Listed) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         queue.each(&self.select, |row, state| {
             let listed = Listed::new(row, state);
             if self.matches(&listed) {
@@ -156,7 +155,7 @@ impl Filter {
 
 /// An age in microseconds: `90`, `90s`, `15m`, `2h`, `3d`, or several of them (`1d12h`).
 fn age(arguments: &mut Arguments, option: &str) -> Result<Option<Micros>, Failure> {
-    let Some(text) = arguments.value(option)? else {
+    let Some(text) = arguments.value(option) else {
         return Ok(None);
     };
     match duration(text.as_bytes(), Unit::Seconds) {

@@ -9,27 +9,20 @@ use super::{Failure, Streams, UNAVAILABLE, place};
 use crate::config::NotifySocket;
 use crate::system::user;
 use crate::wire::Notification;
-use std::ffi::OsString;
 use std::io::Read;
 
-pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
+pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let failed =
         |message: String| Failure::Fatal(format!("notifyctl: {message}").into_bytes(), UNAVAILABLE);
-    let (args, behind) = match args.iter().position(|arg| arg == "--") {
-        Some(at) => (&args[..at], &args[at + 1..]),
-        None => (args, &[][..]),
-    };
-    let mut arguments = Arguments::new(args)?;
-    let socket = arguments.value("--socket")?;
+    let socket = arguments.value("--socket");
     let stdin = arguments.flag("--stdin");
-    let user = arguments.value("--user")?;
+    let user = arguments.value("--user");
     let mut n = notification(&mut arguments)?;
     let settings = match socket {
         Some(_) => None,
         None => Some(place::settings(&mut arguments)?),
     };
-    let mut texts = arguments.rest()?;
-    texts.extend(Arguments::new(behind)?.all());
+    let texts = arguments.rest()?;
     n.message = match (texts.as_slice(), stdin) {
         ([text], false) => text.clone().into_bytes(),
         ([], true) => {
@@ -75,7 +68,7 @@ pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Fa
 /// Takes the fields out of the arguments; the text comes later.
 fn notification(arguments: &mut Arguments) -> Result<Notification, Failure> {
     let mut field = |option: &str, default: &str| -> Result<Vec<u8>, Failure> {
-        let value = arguments.value(option)?;
+        let value = arguments.value(option);
         Ok(value.unwrap_or_else(|| default.to_owned()).into_bytes())
     };
     let mut n = Notification {
@@ -85,8 +78,8 @@ fn notification(arguments: &mut Arguments) -> Result<Notification, Failure> {
         mailbox: field("--mailbox", "")?,
         ..Notification::default()
     };
-    n.fname = arguments.value("--file")?.map(String::into_bytes);
-    while let Some(option) = arguments.value("--option")? {
+    n.fname = arguments.value("--file").map(String::into_bytes);
+    while let Some(option) = arguments.value("--option") {
         n.options.push(option.into_bytes());
     }
     Ok(n)
@@ -96,6 +89,7 @@ fn notification(arguments: &mut Arguments) -> Result<Notification, Failure> {
 mod tests {
     use super::*;
     use crate::wire::datagram;
+    use std::ffi::OsString;
     use std::os::unix::net::UnixDatagram;
 
     fn call(args: &[&str]) -> (Result<(), Failure>, String) {
@@ -105,7 +99,8 @@ mod tests {
             out: &mut out,
             err: &mut err,
         };
-        let result = run(&args, &mut streams);
+        let arguments = Arguments::parse(&args, &crate::ctl::options::of("send"));
+        let result = arguments.and_then(|arguments| run(arguments, &mut streams));
         (result, String::from_utf8(out).unwrap())
     }
 

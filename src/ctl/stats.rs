@@ -8,13 +8,12 @@ use super::queue::short;
 use super::{Failure, Streams, place};
 use crate::spool::depth::Depths;
 use crate::spool::files::STATS;
-use crate::spool::queue::STATES;
+use crate::spool::queue::{STATES, explained};
 use crate::spool::{self, Micros};
 use crate::system::lock;
 use crate::system::syslog::printable;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -46,8 +45,7 @@ const OF_METHOD: [&str; 8] = [
     "held",
 ];
 
-pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let mut arguments = Arguments::new(args)?;
+pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let as_json = arguments.flag("--json");
     let settings = place::settings(&mut arguments)?;
     if let Some(what) = arguments.rest()?.first() {
@@ -56,7 +54,7 @@ pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Fa
     let depths = match place::queue(&settings)? {
         Some(queue) => queue
             .depths()
-            .map_err(|error| place::failed(io::Error::other(error)))?,
+            .map_err(|error| place::failed(explained(error)))?,
         None => Depths::new(),
     };
     let folder = settings.spool();

@@ -14,7 +14,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType};
 use serde_json::Value;
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -25,8 +24,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// Longest line that the daemon sends, in bytes.
 const MAX_LINE: usize = 65_536;
 
-pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let mut arguments = Arguments::new(args)?;
+pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let as_json = arguments.flag("--json");
     let settings = place::settings(&mut arguments)?;
     let filter = Filter::take(&mut arguments)?;
@@ -148,7 +146,7 @@ pub(super) const STATUSES: [&str; 11] = [
 impl Filter {
     fn take(arguments: &mut Arguments) -> Result<Filter, Failure> {
         let mut filter = Filter::default();
-        while let Some(status) = arguments.value("--status")? {
+        while let Some(status) = arguments.value("--status") {
             if !STATUSES.contains(&status.as_str()) {
                 return Err(Failure::Usage(format!(
                     "no status '{status}'; there are: {}",
@@ -157,7 +155,7 @@ impl Filter {
             }
             filter.statuses.push(status);
         }
-        while let Some(name) = arguments.value("--method")? {
+        while let Some(name) = arguments.value("--method") {
             let kind = method::find(name.as_bytes()).ok_or_else(|| {
                 Failure::Usage(format!(
                     "no method '{name}'; there are: {}",
@@ -166,9 +164,9 @@ impl Filter {
             })?;
             filter.methods.push(kind.name.to_owned());
         }
-        filter.class = arguments.value("--class")?;
-        filter.event = arguments.value("--event")?;
-        filter.user = arguments.value("--user")?;
+        filter.class = arguments.value("--class");
+        filter.event = arguments.value("--event");
+        filter.user = arguments.value("--user");
         match arguments.rest()?.first() {
             Some(what) => Err(Failure::Usage(format!("watch: what is '{what}'?"))),
             None => Ok(filter),
@@ -263,10 +261,12 @@ fn clock(time: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::ffi::OsString;
 
     fn filter(line: &str) -> Filter {
         let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        Filter::take(&mut Arguments::new(&arguments).ok().unwrap())
+        let options = crate::ctl::options::of("watch");
+        Filter::take(&mut Arguments::parse(&arguments, &options).ok().unwrap())
             .ok()
             .unwrap()
     }

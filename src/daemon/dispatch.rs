@@ -7,6 +7,7 @@ use super::lanes::{Ended, Lane, Report};
 use super::monitor::Monitor;
 use super::retry::{Verdict, verdict};
 use super::rules::Rules;
+use super::suspects::{self, Alone, Danger, danger};
 use super::throttle::{Throttle, and_more};
 use super::waker::{Waker, Wants};
 use super::watchdog::Beat;
@@ -105,6 +106,7 @@ impl Dispatcher {
             monitor,
             stop: None,
             purge_at: Instant::now(),
+            alone: Alone::default(),
             changes_at: Instant::now(),
             retiming: None,
             beat: Beat::default(),
@@ -158,6 +160,7 @@ struct Dispatch {
     monitor: Arc<Monitor>,
     stop: Option<Stop>,
     purge_at: Instant,
+    alone: Alone,
     /// When it is asked again whether somebody else has changed the spool.
     changes_at: Instant,
     /// Due times are being set right; no attempt begins meanwhile, or new deliveries would overtake old ones.
@@ -317,7 +320,11 @@ impl Dispatch {
     /// Begins attempts as far as there are permits; how long it may sleep then.
     fn begin_due(&mut self) -> Duration {
         let mut wait = self.look_for_changes();
+        if let Some(alone) = self.alone.wait(&self.lanes) {
+            return wait.min(alone);
+        }
         let now = self.spool.now();
+        let mut poison = Vec::new();
         for (place, lane) in self.lanes.iter_mut().enumerate() {
             if lane.room() == 0 {
                 continue; // the end of an attempt wakes us
@@ -329,10 +336,14 @@ impl Dispatch {
             }
             self.beat.now(); // each look may wait for who has the file locked, as sqlite3 by hand
             self.wants.raise(place);
-            match begin_lane(&self.spool, lane, now) {
-                Ok(next) => {
+            match begin_lane(&self.spool, lane, now, &mut poison) {
+                Ok(Looked::Next(next)) => {
                     lane.look_at = Instant::now() + next;
                     wait = wait.min(next);
+                }
+                Ok(Looked::Suspect) => {
+                    wait = wait.min(self.alone.begin(place));
+                    break;
                 }
                 Err(error) => {
                     if let Some(kept_back) = self.deferrals.may_say(b"spool", 1, Instant::now()) {
@@ -345,7 +356,20 @@ impl Dispatch {
                 }
             }
         }
+        if !poison.is_empty() {
+            poison.iter().for_each(|row| self.hold_poison(row, now));
+            self.settle();
+        }
         wait
+    }
+
+    /// The process died too often in attempts of this delivery.
+    fn hold_poison(&mut self, row: &Row, now: Micros) {
+        let why = suspects::why(row);
+        self.monitor.put_on_hold(row, &why, now);
+        error!("{}", line(row, "held", &why, now));
+        let (id, error) = (row.kept.id, why);
+        self.unsettled.push(Settlement::Hold { id, at: now, error });
     }
 
     /// Writes down how attempts ended; false when the disk refuses, and they stay for the next time.
@@ -455,22 +479,48 @@ impl Dispatch {
     }
 }
 
-/// Begins attempts of one lane; how long it may sleep before the next is due.
-fn begin_lane(spool: &Spool, lane: &mut Lane, now: Micros) -> rusqlite::Result<Duration> {
+/// What came of looking for due deliveries of a lane.
+enum Looked {
+    /// It may sleep so long before the next is due.
+    Next(Duration),
+    /// It has begun one that may be what the process died of.
+    Suspect,
+}
+
+/// Begins attempts of one lane. What must not be attempted any more is added to `poison`.
+fn begin_lane(
+    spool: &Spool,
+    lane: &mut Lane,
+    now: Micros,
+    poison: &mut Vec<Row>,
+) -> rusqlite::Result<Looked> {
     while lane.room() > 0 {
         match spool.next_due(lane.kind.name)? {
-            None => return Ok(IDLE),
-            Some(due) if due > now => return Ok(Duration::from_micros((due - now).unsigned_abs())),
+            None => return Ok(Looked::Next(IDLE)),
+            Some(due) if due > now => {
+                let wait = Duration::from_micros((due - now).unsigned_abs());
+                return Ok(Looked::Next(wait));
+            }
             Some(_) => {
                 let rows = spool.claim(lane.kind.name, now, lane.room())?;
                 if rows.is_empty() {
-                    return Ok(TROUBLE); // due, but not to be had: somebody else changed it
+                    return Ok(Looked::Next(TROUBLE)); // due, but not to be had: somebody else changed it
                 }
+                let of = |row: &Row| danger(lane.kind.immediate, row.crashes);
+                let (bad, rows): (Vec<Row>, Vec<Row>) =
+                    rows.into_iter().partition(|row| of(row) == Danger::Poison);
+                poison.extend(bad);
+                let is_suspect = rows.iter().any(|row| of(row) == Danger::Suspect);
+                let alone = lane.careful && is_suspect;
+                lane.careful &= is_suspect || rows.is_empty();
                 lane.begin(rows);
+                if alone {
+                    return Ok(Looked::Suspect);
+                }
             }
         }
     }
-    Ok(IDLE) // the end of an attempt wakes us
+    Ok(Looked::Next(IDLE)) // the end of an attempt wakes us
 }
 
 /// What the clock has done, in words.

@@ -46,6 +46,8 @@ pub(super) struct Lane {
     in_hand: BTreeSet<i64>,
     /// When it looks into the spool again, if nobody tells it to before.
     pub(super) look_at: Instant,
+    /// What comes first may be what the process died of: see [`super::suspects`]. Until something else has come.
+    pub(super) careful: bool,
     jobs: Sender<Vec<Row>>,
     stop: Arc<AtomicBool>,
 }
@@ -83,6 +85,7 @@ impl Lane {
             policy: rules.policy.clone(),
             in_hand: BTreeSet::new(),
             look_at: Instant::now(),
+            careful: !kind.immediate,
             jobs,
             stop,
         })
@@ -90,7 +93,8 @@ impl Lane {
 
     /// How many deliveries it would take now. One that works ahead takes many at once, or none.
     pub(super) fn room(&self) -> usize {
-        room(self.kind.immediate, self.permits, self.in_hand.len())
+        let room = room(self.kind.immediate, self.permits, self.in_hand.len());
+        if self.careful { room.min(1) } else { room }
     }
 
     /// Begins attempts, in this order; there must be room for them.

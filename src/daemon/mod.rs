@@ -30,6 +30,7 @@ mod staged;
 mod stand_in;
 mod stats;
 mod streams;
+mod suspects;
 mod throttle;
 mod waker;
 mod watchdog;

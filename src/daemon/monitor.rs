@@ -4,9 +4,9 @@
 
 use super::intake::Counts;
 use super::lanes::Ended;
-use super::metrics::Metrics;
 use super::metrics::health::{Facts, Health};
 use super::metrics::scrape::{Now, Scrape};
+use super::metrics::{Metrics, OfMethod};
 use super::retry::Verdict;
 use super::stats;
 use super::watchers::{Line, Watchers};
@@ -257,14 +257,32 @@ impl Monitor {
 
     /// A delivery was given up that had been on hold for too long.
     pub(super) fn expired_on_hold(&self, row: &Row, why: &str, now: Micros) {
-        let kept = &row.kept;
-        if let Some(place) = METHODS.iter().position(|kind| kind.name == kept.method) {
-            self.metrics.of(place).expired.inc();
+        if let Some(of) = self.of(row) {
+            of.expired.inc();
         }
+        self.ended_without_attempt("expired", row, why, now);
+    }
+
+    /// A delivery was put on hold instead of being attempted.
+    pub(super) fn put_on_hold(&self, row: &Row, why: &str, now: Micros) {
+        if let Some(of) = self.of(row) {
+            of.held.inc();
+        }
+        self.ended_without_attempt("held", row, why, now);
+    }
+
+    /// The counts of the method that owes `row`.
+    fn of(&self, row: &Row) -> Option<&OfMethod> {
+        let place = METHODS.iter().position(|k| k.name == row.kept.method)?;
+        Some(self.metrics.of(place))
+    }
+
+    fn ended_without_attempt(&self, status: &'static str, row: &Row, why: &str, now: Micros) {
         if self.watchers.are_there() {
+            let kept = &row.kept;
             let delay = (now - kept.received).max(0) as f64 / 1e6;
             let notification = datagram::decode(&kept.notification).unwrap_or_default();
-            let line = Line::new("expired")
+            let line = Line::new(status)
                 .id(Some(kept.id))
                 .method(&kept.method)
                 .notification(&notification)

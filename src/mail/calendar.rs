@@ -3,15 +3,18 @@
 //! The text is anybody's. What cannot be read is absent, and nothing that is written can end its line.
 
 pub mod read;
+pub mod series;
 mod vtimezone;
 pub mod write;
 mod zone;
 
 pub use zone::zone;
 
+use self::series::Series;
+
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Span, Timestamp, Zoned};
 use std::borrow::Cow;
 
 /// Characters of an unknown zone's name that are kept.
@@ -38,8 +41,14 @@ pub struct Event {
     pub end: Option<Moment>,
     /// Which instance of a repeated appointment it is.
     pub recurrence: Option<Moment>,
-    /// Whether it is a series.
-    pub repeats: bool,
+    /// How it repeats; none when it does not.
+    pub series: Option<Series>,
+    /// Whether it is this instance of a series and all later ones (RANGE=THISANDFUTURE, RFC 5545 section 3.2.13).
+    pub and_later: bool,
+    /// Where it takes place as a meeting of a conference service: links, as they came.
+    pub meetings: Vec<String>,
+    /// URL: where there is more about it, as it came.
+    pub url: String,
     /// Whether it is a task (VTODO): its end is when it is due.
     pub task: bool,
 }
@@ -146,6 +155,18 @@ impl Moment {
             }
             _ => None,
         }
+    }
+
+    /// The time `span` later; none where the calendar ends.
+    pub fn after(&self, span: Span) -> Option<Moment> {
+        Some(match self {
+            Moment::Date(date) => Moment::Date(date.checked_add(span).ok()?),
+            Moment::Local(local) => Moment::Local(local.checked_add(span).ok()?),
+            Moment::Zoned(zoned) => Moment::Zoned(zoned.checked_add(span).ok()?),
+            Moment::Unknown(local, zone) => {
+                Moment::Unknown(local.checked_add(span).ok()?, zone.clone())
+            }
+        })
     }
 
     /// Its day.

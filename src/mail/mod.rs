@@ -8,6 +8,8 @@ pub mod body;
 pub mod calendar;
 pub mod encoded_word;
 pub mod header;
+pub mod html;
+pub mod links;
 pub mod mime;
 pub mod seven_bit;
 pub mod template;

@@ -30,6 +30,7 @@ pub(super) mod owner;
 mod preview;
 mod quota;
 mod recipient;
+mod repeats;
 mod sendmail;
 mod sieve;
 mod signin;
@@ -41,6 +42,7 @@ mod when;
 mod work;
 
 pub use preview::{Letter as PreviewLetter, Preview, preview};
+pub use smtp::smtp_host;
 
 use super::{Context, Delivery, Kind, Late, Method, Outcome};
 use crate::event::Event;

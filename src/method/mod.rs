@@ -114,7 +114,7 @@ const NAMED: fn(&Config, &Notification, bool) -> bool = |_, _, named| named;
 
 mod program;
 
-pub use mailto::{Preview, PreviewLetter, preview};
+pub use mailto::{Preview, PreviewLetter, preview, smtp_host};
 
 macro_rules! registry {
     ($($name:ident)*) => {

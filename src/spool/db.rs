@@ -168,13 +168,13 @@ impl Db {
         })
     }
 
-    /// Sets every `active` row back to due; how many there were.
+    /// Sets every `active` row back to due; how many there were. The process died in their attempts, which is counted.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn recover(&self) -> rusqlite::Result<usize> {
         self.connection.execute(
-            "UPDATE delivery SET state = 'deferred' WHERE state = 'active'",
+            "UPDATE delivery SET state = 'deferred', crashes = crashes + 1 WHERE state = 'active'",
             [],
         )
     }
@@ -494,7 +494,11 @@ mod tests {
         drop(db);
         let db = Db::open(&path).unwrap();
         assert_eq!((db.recover().unwrap(), db.last_id().unwrap()), (1, 2));
-        assert_eq!(db.claim("a", 10, 10).unwrap().len(), 2);
+        let claimed = db.claim("a", 10, 10).unwrap();
+        assert!(claimed.iter().map(|row| row.crashes).eq([1, 0]));
+        db.settle(&[Settlement::Abandon(1), Settlement::Release(1)])
+            .unwrap();
+        assert_eq!(db.claim("a", 10, 10).unwrap()[0].crashes, 2);
     }
 
     /// 0.1.0 wrote a table without the columns of [`ADDED`], and goes on to write one that has them.

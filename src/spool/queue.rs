@@ -6,14 +6,28 @@
 use super::db::{self, COLUMNS, Row};
 use super::{Micros, files};
 use rusqlite::types::Value;
-use rusqlite::{Connection, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params, params_from_iter};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The states of a row, in the order of its life.
 pub const STATES: [&str; 5] = ["incoming", "active", "deferred", "hold", "failed"];
-/// Most rows that one transaction changes, so that the daemon never waits long.
-const BATCH: usize = 256;
+/// Most rows that one transaction changes, and how long it goes on with further rows, so that the daemon never waits long.
+const STEP_ROWS: usize = 128;
+const STEP_TIME: Duration = Duration::from_millis(2);
+/// The pause after a transaction: so many times as long as it took, and no shorter than this. The daemon needs the file
+/// meanwhile.
+const YIELD_FACTOR: u32 = 3;
+const SHORTEST_YIELD: Duration = Duration::from_millis(5);
+/// How long somebody else may have the file locked.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is tried meanwhile: less often than the daemon does, which comes first thereby.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Most rows that are read at once.
 const PAGE_ROWS: usize = 256;
 /// When so many bytes of notifications were read, no further row is read with them.
@@ -47,6 +61,32 @@ pub enum Change {
     Delete,
 }
 
+impl Change {
+    /// Which rows it changes.
+    fn condition(self) -> &'static str {
+        match self {
+            Change::Retry => "state IN ('incoming', 'deferred', 'failed')",
+            Change::Hold => "state IN ('incoming', 'active', 'deferred')",
+            Change::Release => "state = 'hold'",
+            Change::Delete => "1",
+        }
+    }
+
+    /// What it sets them to, with the time now as `?2`; `None` when it removes them.
+    fn assignments(self) -> Option<&'static str> {
+        match self {
+            Change::Retry => Some(
+                "asked = iif(state = 'failed', begun, asked), crashes = 0, state = 'deferred', due = ?2, delay = 0",
+            ),
+            Change::Hold => Some("state = 'hold', due = ?2"),
+            Change::Release => {
+                Some("asked = begun, crashes = 0, state = 'deferred', due = ?2, delay = 0")
+            }
+            Change::Delete => None,
+        }
+    }
+}
+
 /// How many rows a method has in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
@@ -59,6 +99,10 @@ pub struct Count {
     /// When the oldest was received.
     pub oldest: Micros,
 }
+
+/// The spool could not be read.
+#[derive(Debug)]
+pub struct Unreadable(pub io::Error);
 
 /// A spool, opened for the operator.
 pub struct Queue {
@@ -77,9 +121,19 @@ impl Queue {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        let named =
-            |error: rusqlite::Error| io::Error::other(format!("{}: {error}", path.display()));
-        let connection = db::connect(&path).map_err(named)?;
+        let named = |error: rusqlite::Error| {
+            let error = explained(error);
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        };
+        let mut connection = db::connect(&path).map_err(named)?;
+        connection
+            .busy_handler(Some(wait_for_others))
+            .map_err(named)?;
+        // The daemon's housekeeper brings commits to the disk, and moves the log into the file; here it would be done while
+        // the file is locked.
+        for (name, value) in [("synchronous", "NORMAL"), ("wal_autocheckpoint", "32768")] {
+            connection.pragma_update(None, name, value).map_err(named)?;
+        }
         let version: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(named)?;
@@ -113,14 +167,15 @@ impl Queue {
     ///
     /// # Errors
     /// When the file cannot be read, or `each` fails.
-    pub fn each(
+    pub fn each<E: From<Unreadable>>(
         &self,
         select: &Select,
-        mut each: impl FnMut(Row, &str) -> io::Result<()>,
-    ) -> io::Result<()> {
+        mut each: impl FnMut(Row, &str) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut after = i64::MIN;
         loop {
-            let page = self.page(select, after).map_err(io::Error::other)?;
+            let page = self.page(select, after);
+            let page = page.map_err(|error| Unreadable(explained(error)))?;
             let Some((last, _)) = page.last() else {
                 return Ok(());
             };
@@ -162,56 +217,116 @@ impl Queue {
         let row = self.connection.query_row(sql, [], |row| row.get(0));
         match row {
             Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
-            other => other.map(Some).map_err(io::Error::other),
+            other => other.map(Some).map_err(explained),
         }
     }
 
-    /// Changes the rows `ids`, those for which the change makes sense; how many that were.
+    /// Changes the rows `ids`, those for which the change makes sense; how many that were. Works in small steps, and gives
+    /// way to the daemon between them.
     ///
     /// # Errors
-    /// When the file cannot be written; the batches before are changed then.
+    /// When the file cannot be written, or somebody else has had it locked for a minute. What was changed before stays
+    /// changed.
     pub fn change(&self, ids: &[i64], change: Change, now: Micros) -> io::Result<usize> {
-        ids.chunks(BATCH)
-            .map(|batch| {
-                self.change_batch(batch, change, now)
-                    .map_err(io::Error::other)
-            })
-            .sum()
+        let (mut done, mut rest) = (0, ids);
+        while !rest.is_empty() {
+            let begun = Instant::now();
+            let (tried, changed) = self.step(rest, change, now).map_err(|error| {
+                let text = format!("{error}; {done} of {} deliveries were changed", ids.len());
+                io::Error::new(error.kind(), text)
+            })?;
+            done += changed;
+            rest = rest.get(tried..).unwrap_or_default();
+            if !rest.is_empty() {
+                thread::sleep((begun.elapsed() * YIELD_FACTOR).max(SHORTEST_YIELD));
+            }
+        }
+        Ok(done)
     }
 
-    fn change_batch(&self, ids: &[i64], change: Change, now: Micros) -> rusqlite::Result<usize> {
-        let transaction = self.connection.unchecked_transaction()?;
-        let mut names = Vec::new();
+    /// How many of the rows `ids` [`Queue::change`] would change.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn would_change(&self, ids: &[i64], change: Change) -> io::Result<usize> {
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM delivery WHERE id = ?1 AND {})",
+            change.condition()
+        );
+        let mut statement = self.connection.prepare(&sql).map_err(explained)?;
+        let mut would = |id: &i64| statement.query_row([id], |row| row.get::<_, bool>(0));
         let mut count = 0;
-        for &id in ids {
-            count += match change {
-                Change::Delete => db::delete_row(&transaction, id, &mut names)?,
-                Change::Retry => transaction
-                    .prepare_cached(
-                        "UPDATE delivery SET asked = iif(state = 'failed', begun, asked), state = 'deferred', due = ?2, delay = 0
-                         WHERE id = ?1 AND state IN ('incoming', 'deferred', 'failed')",
-                    )?
-                    .execute(params![id, now])?,
-                Change::Hold => transaction
-                    .prepare_cached(
-                        "UPDATE delivery SET state = 'hold', due = ?2
-                         WHERE id = ?1 AND state IN ('incoming', 'active', 'deferred')",
-                    )?
-                    .execute(params![id, now])?,
-                Change::Release => transaction
-                    .prepare_cached(
-                        "UPDATE delivery SET asked = begun, state = 'deferred', due = ?2, delay = 0
-                         WHERE id = ?1 AND state = 'hold'",
-                    )?
-                    .execute(params![id, now])?,
-            };
+        for id in ids {
+            count += usize::from(would(id).map_err(explained)?);
         }
-        names.retain(|name| !db::names_file(&transaction, name).unwrap_or(true));
-        transaction.commit()?;
+        Ok(count)
+    }
+
+    /// Changes the first of the rows `ids` in one transaction; how many it has gone through, and how many of those it has
+    /// changed.
+    fn step(&self, ids: &[i64], change: Change, now: Micros) -> io::Result<(usize, usize)> {
+        let _turn = self.take_turn()?;
+        let (tried, changed, names) = self.transact(ids, change, now).map_err(explained)?;
         for name in names {
             files::remove(&self.folder, &name);
         }
-        Ok(count)
+        Ok((tried, changed))
+    }
+
+    fn transact(
+        &self,
+        ids: &[i64],
+        change: Change,
+        now: Micros,
+    ) -> rusqlite::Result<(usize, usize, Vec<String>)> {
+        // One that begins by reading ends at once when somebody else has written meanwhile.
+        let transaction =
+            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let begun = Instant::now();
+        let (mut tried, mut changed, mut names) = (0, 0, Vec::new());
+        for &id in ids.iter().take(STEP_ROWS) {
+            tried += 1;
+            changed += match change.assignments() {
+                None => db::delete_row(&transaction, id, &mut names)?,
+                Some(assignments) => {
+                    let condition = change.condition();
+                    let sql =
+                        format!("UPDATE delivery SET {assignments} WHERE id = ?1 AND {condition}");
+                    transaction
+                        .prepare_cached(&sql)?
+                        .execute(params![id, now])?
+                }
+            };
+            if begun.elapsed() >= STEP_TIME {
+                break;
+            }
+        }
+        names.retain(|name| !db::names_file(&transaction, name).unwrap_or(true));
+        transaction.commit()?;
+        Ok((tried, changed, names))
+    }
+
+    /// Waits until no other process of an operator changes the spool, so that the daemon has at most one of them before
+    /// it. They agree by a lock on the spool's folder, which ends with the file that is returned.
+    fn take_turn(&self) -> io::Result<File> {
+        let folder = File::open(&self.folder)?;
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(folder),
+                Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < limit => {
+                    thread::sleep(LOOK_EVERY);
+                }
+                Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                    let text = format!(
+                        "another notifyctl has been changing the spool for {} seconds without a pause",
+                        PATIENCE.as_secs()
+                    );
+                    return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Rows by method and state.
@@ -231,6 +346,30 @@ impl Queue {
             })
         })?;
         counts.collect()
+    }
+}
+
+/// Called by SQLite when somebody else has the file locked, the how manieth time; whether it shall try again.
+fn wait_for_others(times: i32) -> bool {
+    let waited = LOOK_EVERY * times.unsigned_abs();
+    if waited < PATIENCE {
+        thread::sleep(LOOK_EVERY);
+    }
+    waited < PATIENCE
+}
+
+/// The error in words for an operator.
+#[must_use]
+pub fn explained(error: rusqlite::Error) -> io::Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            let text = format!(
+                "another process has had the spool locked for {} seconds, such as sqlite3 by hand; try again when it has ended",
+                PATIENCE.as_secs()
+            );
+            io::Error::new(io::ErrorKind::WouldBlock, text)
+        }
+        _ => io::Error::other(error),
     }
 }
 
@@ -299,7 +438,7 @@ mod tests {
         queue
             .each(select, |row, state| {
                 all.push((row.kept.id, state.to_owned()));
-                Ok(())
+                Ok::<(), Unreadable>(())
             })
             .unwrap();
         all
@@ -360,7 +499,7 @@ mod tests {
             spool.commit(&[spool.example()]);
             let log = spool.disk.first().checkpoint().unwrap();
             assert_eq!(log.left(), 0, "all of the log can be moved");
-            Ok(())
+            Ok::<(), Unreadable>(())
         };
         let select = Select {
             before: Some(601),
@@ -390,6 +529,56 @@ mod tests {
         assert_eq!(spool.claim("a", now(), 9).unwrap().len(), 1);
         assert_eq!(queue.change(&[1, 2], Change::Release, now()).unwrap(), 1);
         assert_eq!(spool.claim("a", now(), 9).unwrap()[0].kept.id, 1);
+    }
+
+    #[test]
+    fn what_would_change_is_what_changes() {
+        let all = [Change::Retry, Change::Hold, Change::Release, Change::Delete];
+        for change in all {
+            let (_dir, spool, queue) = spool();
+            spool.commit(&[1, 2, 3, 4, 5].map(|id| row(id, "a")));
+            spool.claim("a", now(), 2).unwrap();
+            let (at, error) = (now(), "no".to_owned());
+            spool
+                .settle(&mut vec![Settlement::Fail { id: 1, at, error }])
+                .unwrap();
+            queue.change(&[5], Change::Hold, now()).unwrap();
+            let ids = [1, 2, 3, 4, 5, 99];
+            let would = queue.would_change(&ids, change).unwrap();
+            assert_eq!(
+                queue.change(&ids, change, now()).unwrap(),
+                would,
+                "{change:?}"
+            );
+        }
+    }
+
+    /// One that begins by reading would end at once with `database is locked`.
+    #[test]
+    fn what_others_write_meanwhile_is_waited_for() {
+        let (_dir, spool, queue) = spool();
+        let rows: Vec<_> = (1..=2000).map(|id| row(id, "a")).collect();
+        spool.commit(&rows);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for id in 10_000..11_000 {
+                    spool.commit(&[row(id, "b")]);
+                }
+            });
+            let ids: Vec<i64> = (1..=2000).collect();
+            while !writer.is_finished() {
+                assert_eq!(queue.change(&ids, Change::Hold, now()).unwrap(), 2000);
+                assert_eq!(queue.change(&ids, Change::Release, now()).unwrap(), 2000);
+            }
+        });
+        assert!(!spool.is_degraded());
+    }
+
+    #[test]
+    fn a_lock_that_stays_is_told_in_plain_words() {
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        let text = explained(rusqlite::Error::SqliteFailure(busy, None)).to_string();
+        assert!(text.starts_with("another process has had the spool locked"));
     }
 
     #[test]

@@ -258,3 +258,45 @@ fn send_finds_the_socket_and_speaks_its_form() {
         alone.wait_run(&["bob@example.org"]);
     }
 }
+
+/// Five commands go round beside 5,000 deliveries: none of them ends for want of a lock, and nothing is lost.
+#[test]
+fn the_tool_waits_and_the_senders_do_not() {
+    let mut alone = Alone::new();
+    super::toml::write_with(
+        &alone,
+        "[spool]\nmax_rows = 100000\n[method.external]\nfirst = '1h'\n",
+        &[("notify_external", "/no/such/program")],
+    );
+    alone.spawn_ready();
+    let longest = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let mut longest = std::time::Duration::ZERO;
+            for n in 0..5000 {
+                let begun = std::time::Instant::now();
+                alone.send(&external(if n % 50 == 0 { "alice" } else { "bob" }));
+                longest = longest.max(begun.elapsed());
+            }
+            longest
+        });
+        let mut rounds = 0;
+        while rounds < 50 && !(rounds >= 5 && sender.is_finished()) {
+            for args in [
+                &["retry", "--all"][..],
+                &["hold", "--user", "bob"],
+                &["queue", "--json", "--user", "alice"],
+                &["release", "--all"],
+                &["delete", "--user", "alice", "--state", "deferred"],
+            ] {
+                done(&alone, args);
+            }
+            rounds += 1;
+        }
+        sender.join().unwrap()
+    });
+    println!("longest send: {longest:?}");
+    wait_for("the last delivery", LIMIT, || {
+        (queue(&alone, &["--user", "bob"]).len() == 4900).then_some(())
+    });
+    assert_eq!(alone.count("cannot"), alone.count("cannot run"));
+}

@@ -158,9 +158,38 @@ fn with_spool<T>(spool: &Path, look: impl FnOnce(&Connection) -> T) -> T {
 
 /// Makes due at once what waits for its next attempt.
 fn flush(n: &Notifyd) {
+    ctl(n, &["flush".into()]);
+}
+
+/// Releases what is on hold because it was under way, by chance, at three kills.
+fn release_unlucky(n: &Notifyd) {
+    let unlucky = |db: &Connection| -> Vec<i64> {
+        let sql =
+            "SELECT id FROM delivery WHERE state = 'hold' AND error LIKE 'the daemon died in %'";
+        let ids = db.prepare(sql).and_then(|mut select| {
+            let ids = select.query_map([], |row| row.get(0))?;
+            ids.collect()
+        });
+        ids.unwrap_or_default() // torn, as below
+    };
+    let ids = with_spool(&n.path("conf/notifyd"), unlucky);
+    if !ids.is_empty() {
+        let ids = ids.into_iter().map(cyrus_notifyd::spool::id_text);
+        ctl(
+            n,
+            &["release".into()]
+                .into_iter()
+                .chain(ids)
+                .collect::<Vec<String>>(),
+        );
+    }
+}
+
+fn ctl(n: &Notifyd, arguments: &[String]) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_notifyctl"));
     let output = command
-        .args(["flush", "-C"])
+        .args(arguments)
+        .arg("-C")
         .arg(n.path("imapd.conf"))
         .output()
         .unwrap();
@@ -200,6 +229,7 @@ fn wait_drained(n: &Notifyd) {
     };
     let limit = LIMIT * 8;
     wait_for("the end of the backlog", limit, || {
+        release_unlucky(n);
         (with_spool(&n.path("conf/notifyd"), count) == Some(0)).then_some(())
     });
 }

@@ -38,6 +38,22 @@ fn named(facts: &Facts) -> impl Iterator<Item = (&'static str, &'static str, &[u
     each.filter_map(|(option, what, value)| Some((option, what, value?)))
 }
 
+/// Whether Cyrus sends any notification.
+pub(super) fn sends_any(facts: &Facts) -> bool {
+    named(facts).next().is_some()
+}
+
+/// That notifications are lost, which matters where there are any.
+pub(super) fn lost(facts: &Facts, what: impl Into<String>) -> Finding {
+    match sends_any(facts) {
+        true => error(what),
+        false => note(
+            what.into()
+                .replace("is lost", "would be lost, if there were any"),
+        ),
+    }
+}
+
 /// Whether events of this group are sent.
 fn sends(facts: &Facts, group: &str) -> bool {
     let emitters = &facts.settings.emitters;
@@ -129,7 +145,7 @@ pub(super) fn notifier(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn nothing(facts: &Facts) -> Vec<Finding> {
-    if named(facts).next().is_some() {
+    if sends_any(facts) {
         return Vec::new();
     }
     let what = "Cyrus sends no notifications at all: none of mailnotifier, sievenotifier, event_notifier and imipnotifier is set";
@@ -266,6 +282,58 @@ pub(super) fn quota(facts: &Facts) -> Vec<Finding> {
     }
     let what = "group quota: Cyrus ends the process that finds a quota exceeded, or a quota changed for one resource only, unless it was built without assertions";
     vec![warning(what).at(facts.option("event_groups")).advice("Take quota out of event_groups unless your Cyrus was built with NDEBUG (Cyrus issue 3831).")]
+}
+
+/// The special uses that a mailbox can have (`imap/annotate.c`), besides those of `specialuse_extra`. Cyrus compares them
+/// to the letter.
+const SPECIAL_USES: [&str; 8] = [
+    "\\Archive",
+    "\\Drafts",
+    "\\Important",
+    "\\Junk",
+    "\\Scheduled",
+    "\\Sent",
+    "\\Snoozed",
+    "\\Trash",
+];
+
+/// Mailboxes that shall cause no notification, by a special use that none can have.
+pub(super) fn special_uses(facts: &Facts) -> Vec<Finding> {
+    let conf = facts.settings.conf();
+    let extra = String::from_utf8_lossy(conf.text("specialuse_extra").unwrap_or_default());
+    let known: Vec<&str> = SPECIAL_USES
+        .into_iter()
+        .chain(extra.split_whitespace())
+        .collect();
+    let mut found = Vec::new();
+    for option in ["event_exclude_specialuse", "lmtp_exclude_specialuse"] {
+        if !facts.is_set(option) {
+            continue;
+        }
+        let text = String::from_utf8_lossy(conf.text(option).unwrap_or_default());
+        // ALL stands for any folder there.
+        let all =
+            |word: &str| option == "event_exclude_specialuse" && word.eq_ignore_ascii_case("ALL");
+        let unknown = text
+            .split_whitespace()
+            .filter(|word| !known.contains(word) && !all(word));
+        found.extend(unknown.map(|word| {
+            let bare = |use_: &str| use_.trim_start_matches('\\').to_ascii_lowercase();
+            let advice = match known.iter().find(|use_| bare(use_) == bare(word)) {
+                Some(meant) => format!("Write {meant}."),
+                None => format!(
+                    "There are: {}; specialuse_extra adds others.",
+                    known.join(", ")
+                ),
+            };
+            let what = format!(
+                "{option}: no mailbox has the special use {}",
+                shown(word.as_bytes())
+            );
+            warning(what).at(facts.option(option)).advice(advice)
+        }));
+    }
+    found
 }
 
 pub(super) fn exclude_flags(facts: &Facts) -> Vec<Finding> {

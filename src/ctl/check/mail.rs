@@ -1,9 +1,10 @@
 //! Rules about mail: whether what notifyd.toml wants to send is sent by Cyrus at all, and the other way round.
 
 use super::facts::Facts;
-use super::{Finding, warning};
+use super::{Finding, error, warning};
 use crate::config::SmtpBackend;
 use crate::config::toml::MailWhen;
+use crate::method;
 
 /// What a mail can be sent for besides Sieve.
 struct Occasion {
@@ -114,11 +115,35 @@ pub(super) fn networks(facts: &Facts) -> Vec<Finding> {
     ]
 }
 
-/// SMTP with half of what it needs to sign in.
+/// A mail server that cannot be found, or SMTP with half of what it needs to sign in.
 pub(super) fn smtp(facts: &Facts) -> Vec<Finding> {
     let settings = &facts.settings;
-    let half = settings.smtp_auth_authname.is_some() != settings.smtp_auth_password.is_some();
-    if settings.smtp_backend != SmtpBackend::Host || !half {
+    if settings.smtp_backend != SmtpBackend::Host {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    if let Err(why) = method::smtp_host(&settings.smtp_host) {
+        let what = format!("{why}: no mail leaves");
+        found.push(
+            error(what)
+                .at(facts.option("smtp_host"))
+                .advice("smtp_host: mail.example.org:587"),
+        );
+    } else if settings.smtp_host.starts_with(b"[") {
+        let what = "smtp_host: this notifyd knows an address of IPv6 in brackets, and Cyrus does not: what lmtpd and httpd send themselves (redirect, vacation, invitations) fails";
+        found.push(
+            warning(what)
+                .at(facts.option("smtp_host"))
+                .advice("Write a name of the host."),
+        );
+    }
+    found.extend(half_signed_in(facts));
+    found
+}
+
+fn half_signed_in(facts: &Facts) -> Vec<Finding> {
+    let settings = &facts.settings;
+    if settings.smtp_auth_authname.is_some() == settings.smtp_auth_password.is_some() {
         return Vec::new();
     }
     let what = "smtp_auth_authname and smtp_auth_password belong together: the mail server will refuse to take mail";

@@ -22,7 +22,6 @@ use super::arguments::Arguments;
 use super::{Failure, Streams};
 use facts::Facts;
 use serde_json::json;
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
@@ -105,11 +104,10 @@ fn error(what: impl Into<String>) -> Finding {
     Finding::new(Level::Error, what)
 }
 
-pub(super) fn run(args: &[OsString], streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let mut arguments = Arguments::new(args)?;
+pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let as_json = arguments.flag("--json");
-    let imapd = arguments.value("-C")?;
-    let cyrus = arguments.value("-M")?;
+    let imapd = arguments.file();
+    let cyrus = arguments.value("-M");
     if let Some(extra) = arguments.rest()?.first() {
         return Err(Failure::Usage(format!("check: what is '{extra}'?")));
     }

@@ -45,6 +45,7 @@ rules! {
     "access" events::access;
     "quota" events::quota;
     "exclude-flags" events::exclude_flags;
+    "special-use" events::special_uses;
     "calendar" events::calendar;
     "applepush" events::applepush;
     "sendmail" delivery::sendmail;

@@ -1,7 +1,7 @@
 //! Rules about the files, and about the service that master starts.
 
 use super::facts::{Facts, NoCyrusConf, program as path_of, shown};
-use super::{Finding, Spot, error, note, warning};
+use super::{Finding, Spot, error, events, note, warning};
 use crate::config::NotifySocket;
 use crate::config::cyrus_conf::Entry;
 use crate::method;
@@ -104,7 +104,11 @@ pub(super) fn service(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     let what = "master starts no notifyd. Unless systemd does, or somebody by hand, every notification is lost: senders log an error and go on";
-    vec![warning(what).at(facts.cyrus_conf()).advice(format!(
+    let finding = match events::sends_any(facts) {
+        true => warning(what),
+        false => note("master starts no notifyd, and nobody sends notifications"),
+    };
+    vec![finding.at(facts.cyrus_conf()).advice(format!(
         "In SERVICES: notify cmd=\"/usr/lib/cyrus-notifyd/notifyd\" listen=\"{}\"{} prefork=1",
         facts.socket_path().display(),
         if facts.dlist() { "" } else { " proto=\"udp\"" },
@@ -146,10 +150,13 @@ pub(super) fn stock(facts: &Facts) -> Vec<Finding> {
             continue;
         };
         let what = match facts.dlist() {
-            true => error(format!(
-                "{} is Cyrus' own notifyd, which cannot serve dlist: every notification is lost, or lmtpd waits for an answer",
-                path.display()
-            )),
+            true => events::lost(
+                facts,
+                format!(
+                    "{} is Cyrus' own notifyd, which cannot serve dlist: every notification is lost, or lmtpd waits for an answer",
+                    path.display()
+                ),
+            ),
             false => warning(format!(
                 "{} is Cyrus' own notifyd: senders wait for each delivery, and what fails is forgotten",
                 path.display()

@@ -1,5 +1,6 @@
 //! Rules about the socket: where senders send, and where the daemon listens.
 
+use super::events::lost;
 use super::facts::{Facts, Type, shown};
 use super::service::{is_stream, makes};
 use super::{Finding, error, note, warning};
@@ -32,14 +33,14 @@ pub(super) fn proto(facts: &Facts) -> Vec<Finding> {
                 "proto={proto} makes a datagram socket, and notifysocket says dlist: senders cannot connect, every notification is lost"
             );
             found.push(
-                error(what)
+                lost(facts, what)
                     .at(facts.entry(entry))
                     .advice("Leave out proto here, or dlist: in imapd.conf."),
             );
         } else if !facts.dlist() && is_stream(entry) {
             let what = "without proto=\"udp\" it is a stream socket, and notifysocket says datagrams: senders cannot connect, every notification is lost";
             found.push(
-                error(what)
+                lost(facts, what)
                     .at(facts.entry(entry))
                     .advice("Add proto=\"udp\", or write notifysocket: dlist:PATH."),
             );
@@ -62,10 +63,10 @@ pub(super) fn listen(facts: &Facts) -> Vec<Finding> {
         let what = format!(
             "the path has more than {LONGEST_PATH} bytes: no socket can have it, every notification is lost"
         );
-        found.push(error(what).at(facts.option("notifysocket")));
+        found.push(lost(facts, what).at(facts.option("notifysocket")));
     } else if !path.is_absolute() {
         let what = "it must be a path from the root: every notification is lost";
-        found.push(error(what).at(facts.option("notifysocket")));
+        found.push(lost(facts, what).at(facts.option("notifysocket")));
     }
     for entry in &services {
         match entry.get("listen") {
@@ -92,7 +93,7 @@ pub(super) fn listen(facts: &Facts) -> Vec<Finding> {
                     whence(facts)
                 );
                 found.push(
-                    error(what)
+                    lost(facts, what)
                         .at(facts.entry(entry))
                         .advice("listen= and notifysocket must be the same path."),
                 );
@@ -135,9 +136,13 @@ pub(super) fn folder(facts: &Facts) -> Vec<Finding> {
         let what = format!(
             "{named} is not there, or the Cyrus user cannot look into the folder above: every notification is lost"
         );
-        return vec![error(what).at(facts.option("notifysocket")).advice(format!(
-            "Make it: install -d -o cyrus -g mail -m 750 {named}"
-        ))];
+        return vec![
+            lost(facts, what)
+                .at(facts.option("notifysocket"))
+                .advice(format!(
+                    "Make it: install -d -o cyrus -g mail -m 750 {named}"
+                )),
+        ];
     };
     let what = if state.mode & 0o002 != 0 {
         format!(

@@ -48,6 +48,7 @@ fn dispatch(spool: &Arc<Spool>, method: Arc<dyn Method>) -> Dispatch {
         deferrals: Throttle::default(),
         monitor: Monitor::for_tests(spool.clone()),
         stop: None,
+        alone: Alone::default(),
         beat: Beat::default(),
         purge_at: Instant::now(),
         changes_at: Instant::now(),

@@ -67,8 +67,7 @@ fn visit() -> Event {
         start: Moment::read("20260701T140500", Some(&berlin())),
         end: Moment::read("20260701T150500", Some(&berlin())),
         recurrence: Moment::read("2026-06-24T14:05:00", Some(&berlin())),
-        repeats: false,
-        task: false,
+        ..Event::default()
     }
 }
 
@@ -239,7 +238,7 @@ fn reads_what_is_folded_quoted_and_nested() {
     assert_eq!(read.event.summary, "Langer Text, ja!");
     assert_eq!(read.comment, "Gern\n:-)");
     assert_eq!(
-        (read.event.description.as_str(), read.event.repeats),
+        (read.event.description.as_str(), read.event.series.is_some()),
         ("", true)
     );
     assert_eq!(read.event.attendees.len(), 1);

@@ -41,6 +41,8 @@ built_in! {
     "parts.html"
     "en/dates.txt"
     "en/people.txt"
+    "en/series.txt"
+    "en/invitation.txt"
     "en/details.txt"
     "en/details.html"
     "en/sieve.subject"

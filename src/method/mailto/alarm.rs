@@ -256,7 +256,11 @@ fn read(event: &Event<'_>) -> calendar::Event {
         start,
         recurrence,
         // What is due is one instance, be it of a series or not.
-        repeats: false,
+        series: None,
+        and_later: false,
+        // Cyrus sends neither.
+        meetings: Vec::new(),
+        url: String::new(),
     }
 }
 

@@ -9,7 +9,8 @@ use super::super::Delivery;
 use super::mail::{Composed, Mail, Once};
 use super::notice::{self, digest, server};
 use super::office::Office;
-use super::when::{appointment, mailbox, mailbox_of, name_and_email};
+use super::repeats::dates;
+use super::when::{appointment, mailbox, mailbox_of, name_and_email, parts};
 use crate::event::{Event, Param};
 use crate::mail::Message;
 use crate::mail::address::{Address, Mailbox};
@@ -19,6 +20,10 @@ use crate::mail::mime::Part;
 use crate::system::syslog::printable;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
+
+mod changes;
+
+use changes::Changes;
 
 /// How long a repeat is known as one: Cyrus stamps each object with the second.
 const KEEP: Duration = Duration::from_secs(86_400);
@@ -56,6 +61,7 @@ struct Invitation {
     /// In upper case, a word.
     method: String,
     is_update: bool,
+    changes: Changes,
     server: String,
     ical: String,
     object: Object,
@@ -100,6 +106,7 @@ impl Invitation {
             recipient: recipient.in_domain(&office.domain),
             method,
             is_update: event.truth(Param::IsUpdate).unwrap_or(false),
+            changes: Changes::read(&event),
             server: server(office, None),
             ical,
             object,
@@ -178,7 +185,13 @@ impl Invitation {
         let own = json!({
             "user": String::from_utf8_lossy(user),
             "method": self.method,
+            "kind": self.object.kind,
             "is_update": self.is_update,
+            "changed": if self.is_update { self.changes.what.as_slice() } else { &[] },
+            "before": self.before(),
+            "off_the_list": self.is_off_the_list(),
+            "others": dates(&self.object.others, None, parts),
+            "others_more": self.object.others.more,
             "sender": person(&self.sender),
             "recipient": person(&self.recipient),
             "organizer": self.object.event.organizer.as_ref().map(name_and_email),
@@ -189,7 +202,23 @@ impl Invitation {
         if let Value::Object(own) = own {
             values.extend(own);
         }
+        if self.method == "CANCEL" {
+            values.shift_remove("join");
+        }
         values
+    }
+
+    /// When it was, where the time of all of it was changed.
+    fn before(&self) -> Option<Map<String, Value>> {
+        let is_all = self.is_update && self.object.event.recurrence.is_none();
+        let before = self.changes.before.as_ref().filter(|_| is_all)?;
+        Some(appointment(before, None))
+    }
+
+    /// Whether it is cancelled for the recipient alone, and takes place.
+    fn is_off_the_list(&self) -> bool {
+        let event = &self.object.event;
+        self.method == "CANCEL" && event.recurrence.is_none() && self.changes.without_somebody
     }
 
     /// What the sender of an answer says; empty when it is none.
@@ -232,3 +261,5 @@ fn is_word(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod words;

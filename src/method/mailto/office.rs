@@ -181,8 +181,9 @@ impl Office {
     fn owner(&self, user: &[u8]) -> Owner {
         let token = || self.owners.token(user).map(Owner::Token);
         let by_token = self.config.mailto.owner == OwnerForm::Token;
-        if by_token && let Some(token) = token() {
-            return token;
+        if by_token {
+            // Never the user's name, also when no token can be made.
+            return token().unwrap_or_else(|| Owner::Email(self.postmaster_or_usual()));
         }
         if user.is_empty() {
             return Owner::Email(self.postmaster_or_usual());

@@ -1,15 +1,14 @@
 //! On whose behalf a mail is sent (RFC 5436 section 2.7.1), and which mails are ours: keyed hashes (HMAC-SHA-256).
 //!
-//! The key is made once and kept in the ledger. What a token stands for is there too, for `notifyctl owner`: who gets a
-//! complaint must be able to find the user, and nobody else.
+//! The key is made once and kept beside the ledger. What a token stands for is in the ledger, for `notifyctl owner`: who
+//! gets a complaint must be able to find the user, and nobody else.
 
-use crate::spool::ledger::{Entries, Ledger};
+use crate::spool::ledger::Ledger;
+use crate::spool::ledger::secret;
 use ring::hmac::{self, HMAC_SHA256, Key};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::{Arc, OnceLock};
 
-/// Where the key is in the ledger.
-const KEY: &[u8] = b"K";
 /// Before a token in the ledger.
 const TOKEN: &[u8] = b"T";
 const DAY: i64 = 86_400_000_000;
@@ -19,7 +18,8 @@ const RESOLVABLE: i64 = 400 * DAY;
 /// Makes tokens and marks.
 pub(super) struct Owners {
     ledger: Arc<Ledger>,
-    key: OnceLock<Option<Key>>,
+    /// The one that lasts.
+    key: OnceLock<Key>,
 }
 
 impl Owners {
@@ -50,32 +50,31 @@ impl Owners {
 
     /// The first `bytes` bytes of the hash, in hexadecimal.
     fn hash(&self, parts: &[&[u8]], bytes: usize) -> Option<String> {
-        let mut context = hmac::Context::with_key(self.key()?);
+        let mut context = hmac::Context::with_key(&self.key()?);
         parts.iter().for_each(|part| context.update(part));
         let tag = context.sign();
         let hex = tag.as_ref()[..bytes].iter().map(|b| format!("{b:02x}"));
         Some(hex.collect())
     }
 
-    fn key(&self) -> Option<&Key> {
-        let find = || {
-            let bytes = self.ledger.change(crate::spool::now(), find_or_make).ok()?;
-            Some(Key::new(HMAC_SHA256, &bytes))
-        };
-        self.key.get_or_init(find).as_ref()
+    /// While the disk refuses, one for the time being.
+    fn key(&self) -> Option<Key> {
+        if let Some(key) = self.key.get() {
+            return Some(key.clone());
+        }
+        let secret = self.ledger.secret(make)?;
+        let key = Key::new(HMAC_SHA256, &secret.key);
+        if secret.lasts {
+            let _ = self.key.set(key.clone()); // another thread has set the same
+        }
+        Some(key)
     }
 }
 
-fn find_or_make(entries: &Entries<'_>) -> rusqlite::Result<Vec<u8>> {
-    if let Some(key) = entries.get(KEY)? {
-        return Ok(key);
-    }
-    let mut key = vec![0; 32];
-    SystemRandom::new()
-        .fill(&mut key)
-        .map_err(|_| rusqlite::Error::InvalidQuery)?;
-    entries.put(KEY, &key, i64::MAX)?;
-    Ok(key)
+fn make() -> Option<secret::Bytes> {
+    let mut key = [0; secret::LENGTH];
+    SystemRandom::new().fill(&mut key).ok()?;
+    Some(key)
 }
 
 /// The user that `token` stands for in the spool in `folder`; none when nobody is known by it.

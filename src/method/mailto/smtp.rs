@@ -49,6 +49,14 @@ const STEP: Duration = Duration::from_millis(50);
 /// How long all lines together may take to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(200);
 
+/// Whether `smtp_host` of imapd.conf names a mail server.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn smtp_host(text: &[u8]) -> Result<(), String> {
+    place::Place::parse(text).map(drop)
+}
+
 /// The mail server that imapd.conf names, and the lines to it that nobody uses now.
 pub(super) struct Smtp {
     server: Arc<Server>,

@@ -11,8 +11,11 @@
 //! iCalendar does. Times are compared as moments, and shown in the zone that the appointment names; those in UTC, which
 //! programs store and nobody lives by, in the other zone of the appointment, else in that of the reader.
 
+use super::repeats;
 use crate::mail::address::Address;
 use crate::mail::calendar::{Event, Moment, Person, unquoted, without_mailto};
+use crate::mail::html;
+use crate::mail::links::{is_meeting_link, link, meeting_in};
 use crate::mail::uri::percent_decoded;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
@@ -63,7 +66,7 @@ pub(super) fn appointment(event: &Event, reader: Option<&TimeZone>) -> Map<Strin
     let (zone, abbreviation) = start.map(zone).unwrap_or_default();
     let values = json!({
         "summary": event.summary,
-        "description": event.description,
+        "description": html::plain(&event.description),
         "location": event.location,
         "organizer": event.organizer.as_ref().map(name_and_email),
         "attendees": event.attendees.iter().map(attendee).collect::<Vec<_>>(),
@@ -80,12 +83,30 @@ pub(super) fn appointment(event: &Event, reader: Option<&TimeZone>) -> Map<Strin
         "several_days": !same_day,
         "recurrence": parts_or_null(times.recurrence.as_ref()),
         "moved_from": parts_or_null(times.moved_from.as_ref()),
-        "repeats": event.repeats,
+        "series": event.series.as_ref().map(|series| {
+            let date = |moment: Option<&Moment>| moment.map(Moment::date);
+            let moved = date(start) != date(event.start.as_ref());
+            repeats::series(series, start, moved, parts)
+        }),
+        "and_later": event.and_later,
+        "join": join(event),
+        "url": link(&event.url).filter(|url| !is_meeting_link(url)),
     });
     match values {
         Value::Object(values) => values,
         _ => Map::new(),
     }
+}
+
+/// Links to the meeting: those that a property names, else the first one of a known service in the texts.
+fn join(event: &Event) -> Vec<String> {
+    let named: Vec<String> = event.meetings.iter().filter_map(|uri| link(uri)).collect();
+    if !named.is_empty() {
+        return named;
+    }
+    let texts = [&event.url, &event.location, &event.description];
+    let found = texts.iter().find_map(|text| meeting_in(&html::plain(text)));
+    found.into_iter().collect()
 }
 
 /// The times of an appointment as they are shown.

@@ -111,9 +111,9 @@ impl Db {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(in crate::spool) fn empty_log(&self) -> rusqlite::Result<bool> {
+    pub(in crate::spool) fn empty_log(&mut self) -> rusqlite::Result<bool> {
         self.room_known.set(0);
-        wal::truncate(&self.connection)
+        wal::truncate(&mut self.connection)
     }
 
     /// How many bytes the file will be longer when all of the log is moved into it; 0 when that is not known.

@@ -97,6 +97,9 @@ pub enum Settlement {
     },
     /// The attempt was cut short by us: due at once, and not counted. It has begun, and may have reached somebody.
     Release(i64),
+    /// We had to abandon the attempt: it is counted with those in which the process died. What becomes of the row is said
+    /// by another settlement, after this one.
+    Abandon(i64),
     /// It was claimed, and no attempt was begun: due at once, as if it had not been claimed.
     GiveBack(i64),
 }
@@ -108,6 +111,7 @@ impl Settlement {
             Settlement::Done(id)
             | Settlement::Release(id)
             | Settlement::GiveBack(id)
+            | Settlement::Abandon(id)
             | Settlement::Defer { id, .. }
             | Settlement::Hold { id, .. }
             | Settlement::Fail { id, .. } => *id,

@@ -133,6 +133,13 @@ fn settle_one(
                 )?
                 .execute([id])?;
         }
+        Settlement::Abandon(id) => {
+            transaction
+                .prepare_cached(
+                    "UPDATE delivery SET crashes = crashes + 1 WHERE id = ?1 AND state = 'active'",
+                )?
+                .execute([id])?;
+        }
         Settlement::GiveBack(id) => {
             transaction
                 .prepare_cached(

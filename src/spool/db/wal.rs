@@ -12,9 +12,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long it is waited for who has the file locked.
-const BUSY: Duration = Duration::from_secs(5);
-
 /// Length of the log from which on it is moved into the file, in pages (4 MB).
 pub(in crate::spool) const LONG: i64 = 1024;
 /// To what part of the longest that it may be the log's file is cut when the log begins anew. Writing over what is
@@ -25,6 +22,11 @@ const DISK_PART: u64 = 32;
 /// From what part of the longest on a commit itself moves the log into the file. The housekeeper does it (see sync.rs);
 /// this is only for when it cannot.
 const COMMIT_PART: u64 = 2;
+
+/// How long another process may have the file locked.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is tried meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 impl Db {
     /// Moves the log into the file, as far as no reader needs it. When all of it was moved, the next commit
@@ -102,12 +104,12 @@ pub(in crate::spool) fn checkpoint(
 }
 
 /// Moves all of the log into the file and cuts it to nothing. Waits for nobody: false when somebody reads or writes.
-pub(super) fn truncate(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn truncate(connection: &mut Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(Duration::ZERO)?;
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
         row.get::<_, i64>(0)
     });
-    connection.busy_timeout(BUSY)?;
+    connection.busy_handler(Some(wait_for_others))?;
     match busy {
         Ok(busy) => Ok(busy == 0),
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
@@ -130,12 +132,22 @@ pub(in crate::spool) fn make_file(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Called by SQLite when another process has the file locked, the how manieth time; whether it shall try again. It tries
+/// more often than SQLite would by itself: senders wait, and others lock the file for a few milliseconds.
+fn wait_for_others(times: i32) -> bool {
+    let goes_on = LOOK_EVERY * times.unsigned_abs() < PATIENCE;
+    if goes_on {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    goes_on
+}
+
 /// A connection to the spool file at `path`, set up for the log.
 pub(in crate::spool) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // It makes no file: who only looks would put one in the place of a spool that was removed.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_handler(Some(wait_for_others))?;
     // A hand-over must not wait for the disk; the next process goes on with the log as it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // Else SQLite plans a statement anew each time another value is bound to it.

@@ -423,5 +423,50 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
             changed(|facts| facts.newest = Some(1_800_000_061)),
             &["clock warning 0"],
         ),
+        // What is lost where nobody sends anything is worth a note.
+        (
+            Facts {
+                open_sockets: Vec::new(),
+                socket_folder: None,
+                ..facts(DIR, &services("imap cmd=imapd listen=imap"))
+            },
+            &[
+                "service note 0",
+                "socket-folder note 0",
+                "nobody note 0",
+                "nothing note 0",
+                "sieve note 0",
+            ],
+        ),
+        (
+            facts(
+                DIR,
+                &services("notify cmd=\"/opt/notifyd\" listen=\"/elsewhere\" prefork=1"),
+            ),
+            &[
+                "proto note 2",
+                "listen note 2",
+                "nothing note 0",
+                "sieve note 0",
+            ],
+        ),
+        (
+            with(
+                "event_exclude_specialuse: ALL \\Junk Sent \\junk \\Nosuch \\Ours\nspecialuse_extra: \\Ours",
+            ),
+            &[
+                "special-use warning 4",
+                "special-use warning 4",
+                "special-use warning 4",
+            ],
+        ),
+        (
+            with("smtp_backend: host\nsmtp_host: [::1]:25"),
+            &["smtp warning 5"],
+        ),
+        (
+            with("smtp_backend: host\nsmtp_host: mail:nosuch"),
+            &["smtp error 5"],
+        ),
     ]
 }

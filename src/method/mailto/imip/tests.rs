@@ -123,8 +123,8 @@ fn what_the_template_gets() {
         values["attendees"][1],
         json!({"name": "Extern Ö", "email": "ext@example.org", "status": "needs-action"})
     );
-    assert_eq!(values["repeats"], false);
-    assert_eq!(told(NEW, "RRULE:")["repeats"], true);
+    assert_eq!(values["series"], Value::Null);
+    assert_eq!(told(NEW, "RRULE:")["series"]["every"], "week");
     assert_eq!(told(OLD, r#""is_update":true"#)["is_update"], true);
     for file in [OLD, NEW] {
         assert_eq!(told(file, "METHOD:CANCEL")["method"], "CANCEL");
@@ -133,6 +133,23 @@ fn what_the_template_gets() {
             (&answer["method"], &answer["status"]),
             (&json!("REPLY"), &json!("accepted"))
         );
+    }
+}
+
+#[test]
+fn what_cyrus_says_of_changes_and_cancellations() {
+    for (file, before) in [(OLD, "17:51"), (NEW, "18:54")] {
+        let changed = told(file, r#""is_update":true"#);
+        assert_eq!(changed["changed"], json!(["time"]), "{file}");
+        assert_eq!(changed["before"]["start"]["time"], before);
+        assert_eq!(told(file, r#""is_update":false"#)["changed"], json!([]));
+        let cancelled = |recipient: &str| {
+            let all = recorded(file, "IMIP", "METHOD:CANCEL").into_iter();
+            let mut all = all.map(|delivery| read(&delivery).values(b"alice"));
+            all.find(|values| values["recipient"]["email"] == recipient).unwrap()
+        };
+        assert_eq!(cancelled("two@example.com")["off_the_list"], true, "{file}: for one");
+        assert_eq!(cancelled("ext@example.org")["off_the_list"], false, "{file}: for all");
     }
 }
 

@@ -71,8 +71,11 @@ fn alone(name: &'static str, make: impl Fn(usize) -> Delivery + 'static) -> Grou
     }
 }
 
-/// Texts of about `size` bytes that have cost, or could cost, more than their share.
-const SHAPES: &[(&str, fn(usize) -> String)] = &[
+/// Makes a text of about so many bytes.
+type Shape = fn(usize) -> String;
+
+/// Texts that have cost, or could cost, more than their share.
+const SHAPES: &[(&str, Shape)] = &[
     ("links, addresses, words", |size| {
         "https://www.example.org/a?b=c&d=e Anna <anna@example.org>, ab cde ".repeat(size / 66)
     }),

@@ -3,6 +3,7 @@
 //! ```text
 //!   occasion   what the notification is about                 occasion.rs
 //!   compose    -> mails, the same at each attempt (pure)       sieve.rs alarm.rs quota.rs imip.rs newmail.rs signin.rs
+//!   hold back  one alarm for many instances of a series       alarm/series.rs
 //!   admit      who gets it now: nobody twice, within limits    guard.rs recipient.rs limits.rs mailbox.rs
 //!   submit     by sendmail or SMTP, as imapd.conf says         transport.rs sendmail.rs smtp.rs
 //!   record     what became of it, for each recipient           guard.rs recipient.rs
@@ -87,6 +88,9 @@ impl Method for Mailto {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
         match compose(&self.office, delivery) {
             Composed::Mails(mails) => {
+                if let Some(outcome) = hold_back(&self.office, delivery) {
+                    return outcome;
+                }
                 let Delivery {
                     id, begun, asked, ..
                 } = *delivery;
@@ -254,6 +258,14 @@ impl Mailto {
             why.push_str(&format!(", {} s late", late.as_secs()));
             (self.late)(late);
         }
+    }
+}
+
+/// What becomes of a delivery because of others; none when its mails are sent.
+fn hold_back(office: &Office, delivery: &Delivery) -> Option<Outcome> {
+    match occasion(&delivery.notification) {
+        Some(Occasion::Alarm) => alarm::hold_back(office, delivery),
+        _ => None,
     }
 }
 

@@ -199,12 +199,13 @@ fn values(
     user: &str,
     address: IpAddr,
 ) -> Value {
+    let zone = office.time_zone(user.as_bytes());
     let stated = event.time(Param::Timestamp);
     let stated = stated.and_then(|time| Timestamp::from_millisecond(time.0).ok());
     let time = stated.or_else(|| Timestamp::try_from(delivery.received).ok());
     let time = time
         .unwrap_or(Timestamp::UNIX_EPOCH)
-        .to_zoned(TimeZone::system());
+        .to_zoned(zone.unwrap_or_else(TimeZone::system));
     json!({
         "user": user,
         "address": address.to_string(),

@@ -238,4 +238,5 @@ fn repeats_and_what_is_too_late_are_not_sent() {
     assert_eq!(stage.count(), 1);
 }
 
+mod alarms;
 mod lives;

@@ -177,16 +177,51 @@ fn each_attempt_composes_the_same_and_another_alarm_another_one() {
     let one = alarm(r#","alertId":"1""#);
     assert_eq!(make(&one), make(&one));
     for other in [
-        r#","alertId":"2""#,
-        r#","alertId":"1","recurrenceId":"2026-11-22T19:04:06""#,
-        r#","alertId":"1","alarmTime":"20261122T175113Z""#,
+        r#","start":"20261122T190112Z""#,
+        r#","uid":"v""#,
+        r#","userId":"bob""#,
+        r#","alarmTime":"20261122T175113Z""#,
     ] {
         assert_ne!(make(&one).1, make(&alarm(other)).1, "{other}");
     }
-    assert_eq!(
-        make(&alarm("")).1,
-        make(&alarm(r#","alertId":"","end":"x""#)).1
-    );
+    // What some versions of Cyrus do not send makes no difference.
+    for same in [
+        "",
+        r#","alertId":"","end":"x""#,
+        r#","alertId":"2","recurrenceId":"2026-11-22T18:01:12","pid":7"#,
+    ] {
+        assert_eq!(make(&one).1, make(&alarm(same)).1, "{same}");
+    }
+}
+
+#[test]
+fn who_has_declined_is_not_reminded() {
+    let desk = desk(|_| {});
+    let of = |recipients: &str, attendees: &str, states: &str| {
+        compose(
+            &desk.office,
+            &alarm(&format!(
+                r#","alarmRecipients":[{recipients}],"attendeeEmails":[{attendees}],"attendeeStatus":[{states}]"#
+            )),
+        )
+    };
+    let none = |composed: Composed, who: &str| {
+        let (well, why) = why(composed);
+        assert!(well && why.contains(who), "{why}");
+    };
+    let both = r#""mailto:alice@cyr.test","mailto:bob@cyr.test""#;
+    none(of("", both, r#""DECLINED","ACCEPTED""#), "the user");
+    none(of(r#""mailto:bob@cyr.test""#, both, r#""declined","""#), "the user");
+    none(of("", r#""MAILTO:Alice@CYR.test""#, r#""Declined""#), "the user");
+    assert_eq!(to(of("", both, r#""ACCEPTED","DECLINED""#)), ["alice@cyr.test"]);
+    assert_eq!(to(of("", both, r#""TENTATIVE","""#)), ["alice@cyr.test"]);
+    assert_eq!(to(of("", r#""mailto:alice@elsewhere.example""#, r#""DECLINED""#)), ["alice@cyr.test"]);
+    // Twice there, and coming once.
+    let twice = r#""mailto:alice@cyr.test","alice@cyr.test""#;
+    assert_eq!(to(of("", twice, r#""DECLINED","ACCEPTED""#)), ["alice@cyr.test"]);
+    // Others who have declined are left out, and the user does not get it in their place.
+    assert_eq!(to(of(both, both, r#""ACCEPTED","DECLINED""#)), ["alice@cyr.test"]);
+    none(of(r#""mailto:bob@cyr.test""#, both, r#""ACCEPTED","DECLINED""#), "recipients");
 }
 
 #[test]

@@ -83,7 +83,12 @@ impl Stage {
             *begun
         };
         let attempt = Attempt { id, begun, asked };
-        send(&self.mailto, &attempt, std::slice::from_ref(mail), &Cancel::new().unwrap())
+        send(
+            &self.mailto,
+            &attempt,
+            std::slice::from_ref(mail),
+            &Cancel::new().unwrap(),
+        )
     }
 
     /// To whom the last submission went.
@@ -233,6 +238,7 @@ fn repeats_and_what_is_too_late_are_not_sent() {
     assert_eq!(stage.count(), 1);
 }
 
+mod alarms;
 mod lives;
 
 /// Else a mail whose composing takes for ever would be sent long after its time, and tried again beside that.

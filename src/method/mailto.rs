@@ -39,6 +39,8 @@ mod smtp;
 mod tally;
 mod transport;
 mod when;
+#[cfg(test)]
+mod work;
 
 pub use preview::{Letter as PreviewLetter, Preview, preview};
 pub use smtp::smtp_host;
@@ -55,7 +57,7 @@ use guard::{Attempt, Guard, Recipient, Standing};
 use limits::Account;
 use mail::{Composed, Mail};
 use mailbox::Mailboxes;
-use occasion::{Occasion, occasion, wants};
+use occasion::{Occasion, occasion, wanted_occasion, wants};
 use office::Office;
 use std::time::{Duration, Instant, SystemTime};
 use tally::Tally;
@@ -84,7 +86,15 @@ struct Mailto {
 
 impl Method for Mailto {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
+        let end = Instant::now() + limit;
         match compose(&self.office, delivery) {
+            Composed::Mails(_) if cancel.is_raised() => {
+                Outcome::Temporary("stopped, because the daemon ends".into())
+            }
+            Composed::Mails(_) if Instant::now() >= end => Outcome::Temporary(format!(
+                "it took longer than {} s to compose the mail",
+                limit.as_secs()
+            )),
             Composed::Mails(mails) => {
                 if let Some(outcome) = hold_back(&self.office, delivery) {
                     return outcome;
@@ -96,7 +106,7 @@ impl Method for Mailto {
                 let user = user(&delivery.notification, &mails);
                 let kind = occasion(&delivery.notification).unwrap_or(Occasion::Sieve);
                 let account = Account { kind, user: &user };
-                self.send_all(&attempt, &account, &mails, limit, cancel)
+                self.send_all(&attempt, &account, &mails, end, cancel)
             }
             Composed::Nothing(why) => Outcome::Discarded(why),
             Composed::Wrong(why) => Outcome::Permanent(why),
@@ -158,10 +168,9 @@ impl Mailto {
         attempt: &Attempt,
         account: &Account<'_>,
         mails: &[Mail],
-        limit: Duration,
+        end: Instant,
         cancel: &Cancel,
     ) -> Outcome {
-        let end = Instant::now() + limit;
         let admitted = self.guard.admit(spool::now(), attempt, account, mails);
         let mut all = match admitted {
             Ok(all) => all,
@@ -174,7 +183,8 @@ impl Mailto {
             // Should the process die in the next one, it is known what became of this one.
             if done < submissions.len() || !mail.remember.is_empty() {
                 let now = spool::now();
-                self.guard.record(now, attempt, account, n, mail, recipients);
+                self.guard
+                    .record(now, attempt, account, n, mail, recipients);
             }
         }
         let mut tally = Tally::default();
@@ -268,7 +278,7 @@ fn hold_back(office: &Office, delivery: &Delivery) -> Option<Outcome> {
 
 /// The mails that `delivery` leads to; reasons may quote what came, and are lines of printable text here.
 fn compose(office: &Office, delivery: &Delivery) -> Composed {
-    let composed = match occasion(&delivery.notification) {
+    let composed = match wanted_occasion(&office.config, &delivery.notification) {
         Some(Occasion::Sieve) => sieve::compose(office, delivery),
         Some(Occasion::Alarm) => alarm::compose(office, delivery),
         Some(Occasion::Quota) => quota::compose(office, delivery),

@@ -39,6 +39,8 @@ mod smtp;
 mod tally;
 mod transport;
 mod when;
+#[cfg(test)]
+mod work;
 
 pub use preview::{Letter as PreviewLetter, Preview, preview};
 pub use smtp::smtp_host;
@@ -57,7 +59,7 @@ use limits::Account;
 use log::warn;
 use mail::{Composed, Mail, Notes};
 use mailbox::Mailboxes;
-use occasion::{Occasion, occasion, wants};
+use occasion::{Occasion, occasion, wanted_occasion, wants};
 use office::Office;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -88,6 +90,7 @@ struct Mailto {
 
 impl Method for Mailto {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
+        let end = Instant::now() + limit;
         let kind = occasion(&delivery.notification).unwrap_or(Occasion::Sieve);
         let Delivery {
             id, begun, asked, ..
@@ -106,8 +109,15 @@ impl Method for Mailto {
             self.warn(kind, &notes.warnings);
         }
         let outcome = match composed {
+            Composed::Mails(_) if cancel.is_raised() => {
+                Outcome::Temporary("stopped, because the daemon ends".into())
+            }
+            Composed::Mails(_) if Instant::now() >= end => Outcome::Temporary(format!(
+                "it took longer than {} s to compose the mail",
+                limit.as_secs()
+            )),
             Composed::Mails(mails) => match hold_back(&self.office, delivery) {
-                None => return self.send_all(&attempt, &account, &mails, limit, cancel),
+                None => return self.send_all(&attempt, &account, &mails, end, cancel),
                 Some(outcome) => outcome,
             },
             Composed::Nothing(why) => Outcome::Discarded(why),
@@ -187,10 +197,9 @@ impl Mailto {
         attempt: &Attempt,
         account: &Account<'_>,
         mails: &[Mail],
-        limit: Duration,
+        end: Instant,
         cancel: &Cancel,
     ) -> Outcome {
-        let end = Instant::now() + limit;
         let admitted = self.guard.admit(spool::now(), attempt, account, mails);
         let mut all = match admitted {
             Ok(all) => all,
@@ -203,7 +212,8 @@ impl Mailto {
             // Should the process die in the next one, it is known what became of this one.
             if done < submissions.len() || !mail.remember.is_empty() {
                 let now = spool::now();
-                self.guard.record(now, attempt, account, n, mail, recipients);
+                self.guard
+                    .record(now, attempt, account, n, mail, recipients);
             }
         }
         let mut tally = Tally::default();
@@ -297,7 +307,7 @@ fn hold_back(office: &Office, delivery: &Delivery) -> Option<Outcome> {
 
 /// The mails that `delivery` leads to; reasons may quote what came, and are lines of printable text here.
 fn compose(office: &Office, delivery: &Delivery, notes: &mut Notes) -> Composed {
-    let composed = match occasion(&delivery.notification) {
+    let composed = match wanted_occasion(&office.config, &delivery.notification) {
         Some(Occasion::Sieve) => sieve::compose(office, delivery, notes),
         Some(Occasion::Alarm) => alarm::compose(office, delivery, notes),
         Some(Occasion::Quota) => quota::compose(office, delivery, notes),

@@ -144,7 +144,12 @@ impl Limits {
             let mailbox = mailboxes.of_address(to, account.user);
             let whose = format!("to {} {of}", printable(to.key().as_bytes(), 300));
             let parts = [mailbox.as_bytes()];
-            all.push(bucket(b"r", self.recipient, &parts, whose.trim_end().to_owned()));
+            all.push(bucket(
+                b"r",
+                self.recipient,
+                &parts,
+                whose.trim_end().to_owned(),
+            ));
         }
         all
     }
@@ -169,7 +174,10 @@ fn level(entries: &Entries<'_>, bucket: &Bucket) -> rusqlite::Result<Level> {
         })
     });
     let Some(Level { left, at }) = known else {
-        return Ok(Level { left: full, at: now });
+        return Ok(Level {
+            left: full,
+            at: now,
+        });
     };
     if at > now {
         put(entries, bucket, Level { left, at: now })?;

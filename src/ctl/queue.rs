@@ -2,7 +2,7 @@
 
 use super::arguments::Arguments;
 use super::select::{Filter, Listed};
-use super::{Failure, NOT_FOUND, Streams, place};
+use super::{Failure, NOT_FOUND, Streams, place, write_json};
 use crate::spool::{self, Micros};
 use crate::system::syslog::printable;
 use jiff::Timestamp;
@@ -30,7 +30,7 @@ pub(super) fn list(mut arguments: Arguments, streams: &mut Streams<'_>) -> Resul
             }
             count += 1;
             match as_json {
-                true => writeln!(streams.out, "{}", brief(&listed))?,
+                true => write_json(streams.out, &brief(&listed))?,
                 false => line(streams.out, &listed, now)?,
             }
             Ok(())
@@ -66,7 +66,7 @@ pub(super) fn show(mut arguments: Arguments, streams: &mut Streams<'_>) -> Resul
             }
             found = true;
             match as_json {
-                true => writeln!(streams.out, "{}", whole(&listed))?,
+                true => write_json(streams.out, &whole(&listed))?,
                 false => describe(streams.out, &listed, now)?,
             }
             Ok(())

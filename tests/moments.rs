@@ -789,3 +789,102 @@ fn a_file_of_one_instance_does_not_take_the_place_of_its_series() {
         ("u".into(), Some("20270402T080000Z".into()))
     );
 }
+
+#[test]
+fn times_in_utc_are_shown_in_the_zone_of_the_reader() {
+    const ZONES: &str = "time_zone = \"Europe/Berlin\"\ntime_zones = { \"Anna@example.org\" = \"Asia/Tokyo\", \"@example.fr\" = \"Europe/Paris\", \"@EXAMPLE.net\" = \"America/New_York\" }\n";
+    let shown = |user: &str, zone: &str, start: &str, end: &str| {
+        let event = alarm(zone, start, end, json!({"userId": user}));
+        let made = mail("EVENT", &event, "en", ZONES).unwrap();
+        (when(&made), property(&made, "DTSTART").map(str::to_owned))
+    };
+    let utc = |user: &str| shown(user, "UTC", "20270402T080000Z", "20270402T090000Z").0;
+    assert_eq!(
+        utc("ben"),
+        "Friday, 2 April 2027, 10:00 to 11:00 (CEST) Time zone Europe/Berlin"
+    );
+    assert_eq!(
+        utc("anna"),
+        "Friday, 2 April 2027, 17:00 to 18:00 (JST) Time zone Asia/Tokyo"
+    );
+    assert_eq!(
+        utc("c@example.fr"),
+        "Friday, 2 April 2027, 10:00 to 11:00 (CEST) Time zone Europe/Paris"
+    );
+    // The zone of the event is first, and what has none stays as it is.
+    let (tokyo, start) = shown(
+        "ben",
+        "Tokyo Standard Time",
+        "20270402T170000",
+        "20270402T180000",
+    );
+    assert_eq!(
+        tokyo,
+        "Friday, 2 April 2027, 17:00 to 18:00 (JST) Time zone Asia/Tokyo"
+    );
+    assert_eq!(start.as_deref(), Some("20270402T080000Z"));
+    let (floating, start) = shown("ben", "[floating]", "20270402T170000", "20270402T180000");
+    assert_eq!(floating, "Friday, 2 April 2027, 17:00 to 18:00");
+    assert_eq!(start.as_deref(), Some("20270402T170000"));
+    let (day, _) = shown("ben", "UTC", "20270402", "20270403");
+    assert_eq!(day, "Friday, 2 April 2027, all day");
+    // An invitation is for its recipient.
+    let lines = "DTSTART:20270402T080000Z\nDTEND:20270402T090000Z\nRECURRENCE-ID:20270401T080000Z";
+    let made = mail("IMIP", &event(lines), "en", ZONES).unwrap();
+    assert_eq!(
+        when(&made),
+        "Friday, 2 April 2027, 04:00 to 05:00 (EDT) Time zone America/New_York One of a series, moved from Thursday, 1 April 2027, 04:00"
+    );
+    // Without the key it is UTC.
+    assert_eq!(
+        when(&of_invitation(&event(lines), "en")),
+        "Friday, 2 April 2027, 08:00 to 09:00 (UTC) One of a series, moved from Thursday, 1 April 2027, 08:00"
+    );
+    let signed_in = json!({
+        "event": "Login", "timestamp": "2027-04-02T08:00:00Z", "user": "anna", "clientIP": "203.0.113.7", "service": "imap",
+    });
+    let made = mail("EVENT", &signed_in, "en", ZONES).unwrap();
+    assert!(made.text.contains("17:00"), "{}", made.text);
+}
+
+#[test]
+fn an_invitation_without_an_object_says_what_cyrus_did() {
+    let nothing = Notification {
+        method: "mailto".into(),
+        class: "IMIP".into(),
+        user: "anna".into(),
+        ..Notification::default()
+    };
+    let imapd = b"configdirectory: /v\nservername: mail.example.org\n";
+    let settings = Settings::parse(imapd, &Context::default()).unwrap();
+    let why = preview(&settings, &nothing, None).unwrap_err();
+    assert!(
+        why.contains("tasks (VTODO)") && !why.contains("EOF"),
+        "{why}"
+    );
+}
+
+#[test]
+fn who_has_declined_gets_no_reminder() {
+    let of = |status: &str| {
+        let people = json!({
+            "attendeeEmails": ["mailto:anna@example.org"], "attendeeNames": ["Anna"], "attendeeStatus": [status],
+        });
+        mail(
+            "EVENT",
+            &alarm(
+                "Europe/Berlin",
+                "20270402T100000",
+                "20270402T110000",
+                people,
+            ),
+            "en",
+            "",
+        )
+    };
+    assert!(of("ACCEPTED").is_ok());
+    assert_eq!(
+        of("DECLINED").unwrap_err(),
+        "the user has declined the event"
+    );
+}

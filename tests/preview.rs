@@ -179,3 +179,82 @@ fn a_bad_template_is_told_by_preview_and_config_and_check() {
     let config = place.run("config", &[]).stderr;
     assert!(String::from_utf8(config).unwrap().contains("No such file"));
 }
+
+/// An invitation to `recipient` with these lines.
+fn invitation(recipient: &str, method: &str, lines: &str) -> String {
+    let lines = lines.replace('\n', "\\r\\n").replace('"', "\\\"");
+    format!(
+        r#"{{"recipient":"{recipient}","sender":"anna@example.org","method":"{method}","ical":"BEGIN:VCALENDAR\r\nMETHOD:{method}\r\nBEGIN:VEVENT\r\nUID:s1\r\nDTSTART;TZID=Europe/Berlin:20270301T100000\r\nDTEND;TZID=Europe/Berlin:20270301T110000\r\nSUMMARY:Weekly talk\r\nORGANIZER;CN=Anna:mailto:anna@example.org\r\n{lines}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"}}"#
+    )
+}
+
+#[test]
+fn notifications_as_peoples_programs_make_them() {
+    let place = Place::examples();
+    let file = place.0.path().join("event");
+    let file = file.to_str().unwrap();
+    let series = "ATTENDEE:mailto:ext@example.net\nRRULE:FREQ=WEEKLY;COUNT=6\nEXDATE;TZID=Europe/Berlin:20270315T100000";
+    for (kind, language, event, says) in [
+        (
+            "imip",
+            "en",
+            invitation("ext@example.net", "REQUEST", series),
+            &["repeats)", "Repeats every Monday, 6 times", "Not on Monday, 15 March 2027"][..],
+        ),
+        (
+            "imip",
+            "de",
+            invitation("ext@example.net", "CANCEL", series),
+            &["alle Termine)", "Anna hat diese ganze Serie von Terminen abgesagt."],
+        ),
+        (
+            "imip",
+            "fr",
+            invitation("ext@example.net", "COUNTER", "ATTENDEE:mailto:ext@example.net"),
+            &["Proposition : Weekly talk", "Anna propose de modifier cet événement."],
+        ),
+        (
+            "imip",
+            "en",
+            invitation("ben%2Bkal@example.net", "REQUEST", "ATTENDEE;CN=Ben:mailto:ben%2Bkal@example.net"),
+            &["To: Ben <ben+kal@example.net>"],
+        ),
+        (
+            "imip",
+            "en",
+            invitation("/aMTIz/principal/", "REQUEST", "ATTENDEE;EMAIL=ext@example.net:/aMTIz/principal/\nCONFERENCE;VALUE=URI:https://meet.example.org/abc\nDESCRIPTION:<p>Agenda</p><ul><li>one</li></ul>"),
+            &["to ext@example.net\n", "Join:      https://meet.example.org/abc", "\nAgenda\n\n- one\n"],
+        ),
+        (
+            "alarm",
+            "en",
+            r#"{"event":"CalendarAlarm","alarmTime":"20990402T090000","alarmRecipients":["\"mailto:ben@example.org\""],"userId":"anna","uid":"q1","action":"email","summary":"S","timezone":"Europe/Berlin","start":"20990402T100000","end":"20990402T110000","attendeeNames":["Ann ^'Q^'"],"attendeeEmails":["mailto:ann%2Bcal@example.net"],"attendeeStatus":[""],"organizer":"\"mailto:chef@example.net\""}"#.to_owned(),
+            &["To: ben@example.org\n", "Organiser: chef@example.net\n", "Ann \"Q\" <ann+cal@example.net> (no answer yet)"],
+        ),
+        (
+            "newmail",
+            "en",
+            "From: =?koi8-r?B?8NLJ18XU?= <a@example.org>\nSubject: =?gb2312?B?xOO6ww==?=\nTo: anna@example.com\n".to_owned(),
+            &["Subject: New mail from Привет <a@example.org>: 你好\n"],
+        ),
+    ] {
+        fs::write(file, event).unwrap();
+        let shown = place.preview(&[kind, "--language", language, "--event", file]);
+        let shown = shown.replace('\u{a0}', " ");
+        for words in says {
+            assert!(shown.contains(words), "{kind}: {words}: {shown}");
+        }
+    }
+    fs::write(
+        file,
+        invitation("urn:uuid:1", "REQUEST", "ATTENDEE:urn:uuid:1"),
+    )
+    .unwrap();
+    let output = place.run("preview", &["imip", "--event", file]);
+    assert_eq!(output.status.code(), Some(69));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        told,
+        "notifyctl: no mail would be sent: no recipient: urn:uuid:1 is no mail address\n"
+    );
+}

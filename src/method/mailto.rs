@@ -3,6 +3,7 @@
 //! ```text
 //!   occasion   what the notification is about                 occasion.rs
 //!   compose    -> mails, the same at each attempt (pure)       sieve.rs alarm.rs quota.rs imip.rs newmail.rs signin.rs
+//!   hold back  one alarm for many instances of a series       alarm/series.rs
 //!   admit      who gets it now: nobody twice, within limits    guard.rs recipient.rs limits.rs mailbox.rs
 //!   submit     by sendmail or SMTP, as imapd.conf says         transport.rs sendmail.rs smtp.rs
 //!   record     what became of it, for each recipient           guard.rs recipient.rs
@@ -38,6 +39,8 @@ mod smtp;
 mod tally;
 mod transport;
 mod when;
+#[cfg(test)]
+mod work;
 
 pub use preview::{Letter as PreviewLetter, Preview, preview};
 pub use smtp::smtp_host;
@@ -54,7 +57,7 @@ use guard::{Attempt, Guard, Recipient, Standing};
 use limits::Account;
 use mail::{Composed, Mail};
 use mailbox::Mailboxes;
-use occasion::{Occasion, occasion, wants};
+use occasion::{Occasion, occasion, wanted_occasion, wants};
 use office::Office;
 use std::time::{Duration, Instant, SystemTime};
 use tally::Tally;
@@ -83,8 +86,19 @@ struct Mailto {
 
 impl Method for Mailto {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
+        let end = Instant::now() + limit;
         match compose(&self.office, delivery) {
+            Composed::Mails(_) if cancel.is_raised() => {
+                Outcome::Temporary("stopped, because the daemon ends".into())
+            }
+            Composed::Mails(_) if Instant::now() >= end => Outcome::Temporary(format!(
+                "it took longer than {} s to compose the mail",
+                limit.as_secs()
+            )),
             Composed::Mails(mails) => {
+                if let Some(outcome) = hold_back(&self.office, delivery) {
+                    return outcome;
+                }
                 let Delivery {
                     id, begun, asked, ..
                 } = *delivery;
@@ -92,7 +106,7 @@ impl Method for Mailto {
                 let user = user(&delivery.notification, &mails);
                 let kind = occasion(&delivery.notification).unwrap_or(Occasion::Sieve);
                 let account = Account { kind, user: &user };
-                self.send_all(&attempt, &account, &mails, limit, cancel)
+                self.send_all(&attempt, &account, &mails, end, cancel)
             }
             Composed::Nothing(why) => Outcome::Discarded(why),
             Composed::Wrong(why) => Outcome::Permanent(why),
@@ -154,10 +168,9 @@ impl Mailto {
         attempt: &Attempt,
         account: &Account<'_>,
         mails: &[Mail],
-        limit: Duration,
+        end: Instant,
         cancel: &Cancel,
     ) -> Outcome {
-        let end = Instant::now() + limit;
         let admitted = self.guard.admit(spool::now(), attempt, account, mails);
         let mut all = match admitted {
             Ok(all) => all,
@@ -170,7 +183,8 @@ impl Mailto {
             // Should the process die in the next one, it is known what became of this one.
             if done < submissions.len() || !mail.remember.is_empty() {
                 let now = spool::now();
-                self.guard.record(now, attempt, account, n, mail, recipients);
+                self.guard
+                    .record(now, attempt, account, n, mail, recipients);
             }
         }
         let mut tally = Tally::default();
@@ -254,9 +268,17 @@ impl Mailto {
     }
 }
 
+/// What becomes of a delivery because of others; none when its mails are sent.
+fn hold_back(office: &Office, delivery: &Delivery) -> Option<Outcome> {
+    match occasion(&delivery.notification) {
+        Some(Occasion::Alarm) => alarm::hold_back(office, delivery),
+        _ => None,
+    }
+}
+
 /// The mails that `delivery` leads to; reasons may quote what came, and are lines of printable text here.
 fn compose(office: &Office, delivery: &Delivery) -> Composed {
-    let composed = match occasion(&delivery.notification) {
+    let composed = match wanted_occasion(&office.config, &delivery.notification) {
         Some(Occasion::Sieve) => sieve::compose(office, delivery),
         Some(Occasion::Alarm) => alarm::compose(office, delivery),
         Some(Occasion::Quota) => quota::compose(office, delivery),

@@ -17,6 +17,7 @@ mod command_line;
 mod ctl;
 mod daemon;
 mod limits;
+mod recipients;
 mod signals;
 mod socket;
 mod systemd;

@@ -73,7 +73,7 @@ fn counts_are_there_while_it_runs_and_after_it() {
     };
     assert!(row("received", &["3"]), "{text}");
     assert!(
-        row("external", &["1", "1", "0", "0", "1", "0", "0"]),
+        row("external", &["1", "1", "0", "0", "0", "1", "0", "0"]),
         "{text}"
     );
     assert!(row("external", &["0", "0", "0", "0", "1", "-"]), "{text}");

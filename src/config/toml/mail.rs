@@ -150,19 +150,22 @@ impl Form for Languages {
     }
 
     fn show(&self) -> Option<String> {
-        let shown = |(user, language): (&String, &String)| {
-            format!("{} = {}", quoted(user), quoted(language))
-        };
-        let all: Vec<String> = self.0.iter().map(shown).collect();
-        Some(match all.is_empty() {
-            true => "{}".to_owned(),
-            false => format!("{{ {} }}", all.join(", ")),
-        })
+        Some(show_table(&self.0))
+    }
+}
+
+/// A table of texts as it would stand in the file.
+pub(super) fn show_table(table: &BTreeMap<String, String>) -> String {
+    let shown = |(key, value): (&String, &String)| format!("{} = {}", quoted(key), quoted(value));
+    let all: Vec<String> = table.iter().map(shown).collect();
+    match all.is_empty() {
+        true => "{}".to_owned(),
+        false => format!("{{ {} }}", all.join(", ")),
     }
 }
 
 /// Why a key of a table by user or domain is nobody's; none when it may be somebody's.
-fn never_matches(key: &str) -> Option<&'static str> {
+pub(super) fn never_matches(key: &str) -> Option<&'static str> {
     let (user, domain) = match key.rsplit_once('@') {
         Some((user, domain)) => (user, Some(domain)),
         None => (key, None),

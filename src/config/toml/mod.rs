@@ -29,6 +29,7 @@ mod reader;
 pub mod show;
 mod time;
 mod users;
+mod zone;
 
 pub use file::{DEFAULT_FILE, Own};
 pub use form::{Flag, Level, Limit, Percent, Permits, Size, Synchronous, WhenFull};
@@ -42,6 +43,7 @@ pub use mail::{
 pub use place::{Folder, Listen, MaybeFolder, Mode, Name};
 pub use time::{Age, Wait};
 pub use users::Users;
+pub use zone::{Zone, Zones};
 
 use reader::{Reader, Section};
 use std::collections::BTreeMap;

@@ -211,7 +211,7 @@ pub(super) fn hint(name: &str, names: &[&str]) -> String {
 }
 
 /// How many letters must be changed, left out, added or swapped to make one of the other.
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     // Nobody misspells a name by as much, and the table below has the size of both.
     let [a, b] = [a, b].map(|text| text.chars().take(64).collect::<Vec<char>>());
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];

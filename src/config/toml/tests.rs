@@ -262,6 +262,39 @@ languages = { "anna" = "de", "@Example.FR" = "fr", "a@b" = "de", "@" = "de", "" 
 }
 
 #[test]
+fn a_time_zone_that_is_none_is_said_with_the_nearest() {
+    let text = r#"[templates]
+time_zone = "Europe/Berln"
+time_zones = { "anna" = "asia/tokyo", "@example.fr" = "Paris", "ben" = 3, "a b" = "UTC", "eve" = "Mitteleuropa" }
+"#;
+    let (config, problems) = read(text);
+    assert_eq!(config.templates.time_zone, Zone(None));
+    let zones: Vec<(&str, &str)> = config
+        .templates
+        .time_zones
+        .0
+        .iter()
+        .map(|(user, zone)| (user.as_str(), zone.as_str()))
+        .collect();
+    assert_eq!(zones, [("anna", "Asia/Tokyo")], "the others stay");
+    for said in [
+        r#"line 2: [templates] time_zone: "Europe/Berln" is not a time zone; did you mean "Europe/Berlin"?"#,
+        r#"line 3: [templates] time_zones: @example.fr: "Paris" is not a time zone; did you mean "Europe/Paris"?"#,
+        r#"line 3: [templates] time_zones: ben: must be a time zone such as "Europe/Berlin""#,
+        r#"line 3: [templates] time_zones: "a b": no user has such a name"#,
+        r#"line 3: [templates] time_zones: eve: "Mitteleuropa" is not a time zone such as "Europe/Berlin""#,
+    ] {
+        assert!(
+            problems.iter().any(|problem| problem == said),
+            "{said} in {problems:#?}"
+        );
+    }
+    assert_eq!(problems.len(), 5, "{problems:#?}");
+    let good = "[templates]\ntime_zone = \"America/New_York\"\ntime_zones = { \"@b\" = \"UTC\" }\n";
+    assert_eq!(read(good).1, [""; 0]);
+}
+
+#[test]
 fn times_and_sizes() {
     for (text, seconds) in [
         ("'1d'", 86_400),

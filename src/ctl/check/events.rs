@@ -47,7 +47,10 @@ pub(super) fn sends_any(facts: &Facts) -> bool {
 pub(super) fn lost(facts: &Facts, what: impl Into<String>) -> Finding {
     match sends_any(facts) {
         true => error(what),
-        false => note(what).advice("Nobody sends notifications now."),
+        false => note(
+            what.into()
+                .replace("is lost", "would be lost, if there were any"),
+        ),
     }
 }
 
@@ -281,45 +284,46 @@ pub(super) fn quota(facts: &Facts) -> Vec<Finding> {
     vec![warning(what).at(facts.option("event_groups")).advice("Take quota out of event_groups unless your Cyrus was built with NDEBUG (Cyrus issue 3831).")]
 }
 
-/// Special uses of mailboxes: RFC 6154 section 2, RFC 8457, and those of Cyrus.
-const SPECIAL_USES: [&str; 13] = [
-    "\\All",
+/// The special uses that a mailbox can have (`imap/annotate.c`), besides those of `specialuse_extra`. Cyrus compares them
+/// to the letter.
+const SPECIAL_USES: [&str; 8] = [
     "\\Archive",
     "\\Drafts",
-    "\\Flagged",
     "\\Important",
     "\\Junk",
-    "\\Memos",
     "\\Scheduled",
     "\\Sent",
     "\\Snoozed",
     "\\Trash",
-    "\\XNotes",
-    "\\XTemplates",
 ];
 
 /// Mailboxes that shall cause no notification, by a special use that none can have.
 pub(super) fn special_uses(facts: &Facts) -> Vec<Finding> {
     let conf = facts.settings.conf();
     let extra = String::from_utf8_lossy(conf.text("specialuse_extra").unwrap_or_default());
-    let known = |word: &str| {
-        let mut all = SPECIAL_USES.into_iter().chain(extra.split_whitespace());
-        all.any(|known| known.eq_ignore_ascii_case(word))
-    };
+    let known: Vec<&str> = SPECIAL_USES
+        .into_iter()
+        .chain(extra.split_whitespace())
+        .collect();
     let mut found = Vec::new();
     for option in ["event_exclude_specialuse", "lmtp_exclude_specialuse"] {
         if !facts.is_set(option) {
             continue;
         }
         let text = String::from_utf8_lossy(conf.text(option).unwrap_or_default());
-        let unknown = text.split_whitespace().filter(|word| !known(word));
+        // ALL stands for any folder there.
+        let all =
+            |word: &str| option == "event_exclude_specialuse" && word.eq_ignore_ascii_case("ALL");
+        let unknown = text
+            .split_whitespace()
+            .filter(|word| !known.contains(word) && !all(word));
         found.extend(unknown.map(|word| {
-            let with_slash = format!("\\{word}");
-            let advice = match known(&with_slash) {
-                true => format!("Write {with_slash}."),
-                false => format!(
+            let bare = |use_: &str| use_.trim_start_matches('\\').to_ascii_lowercase();
+            let advice = match known.iter().find(|use_| bare(use_) == bare(word)) {
+                Some(meant) => format!("Write {meant}."),
+                None => format!(
                     "There are: {}; specialuse_extra adds others.",
-                    SPECIAL_USES.join(", ")
+                    known.join(", ")
                 ),
             };
             let what = format!(

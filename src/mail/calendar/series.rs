@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 /// Dates of a list that are kept; the others are counted.
 pub const DATES: usize = 10;
 /// Dates of an appointment that are read at most.
-const READ: usize = 5000;
+const READ: usize = 1000;
 /// The longest rule that is read, in bytes.
 const LONGEST: usize = 500;
 

@@ -6,15 +6,21 @@
 //! how late it is. Cyrus sends no definition of the zone: a name that is not known has no moments, and the alarm counts
 //! as due when it came.
 
+mod series;
+
+pub(super) use series::hold_back;
+
 use super::super::Delivery;
 use super::mail::{Composed, Mail, Once};
 use super::notice::{self, digest, server};
 use super::office::Office;
-use super::when::{appointment, mailbox, parts_or_null};
+use super::when::{appointment, mailbox, mailbox_of, parts_or_null};
 use crate::config::toml::Recipients;
 use crate::event::{Event, Param};
 use crate::mail::address::Address;
-use crate::mail::calendar::{self, Moment, Person, parameter_text, status, unescape, unquoted, write, zone};
+use crate::mail::calendar::{
+    self, Moment, Person, parameter_text, status, unescape, unquoted, write, zone,
+};
 use crate::mail::mime::Part;
 use crate::system::syslog::printable;
 use jiff::Timestamp;
@@ -44,10 +50,10 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
         return Composed::Nothing("an alarm for calendar programs; see [alarm] display".into());
     }
     let user = text(&event, Param::UserId);
-    let recipients = recipients(office, &event, user.as_bytes());
-    if recipients.is_empty() {
-        return Composed::Wrong("no address can be made of the user's name".into());
-    }
+    let recipients = match recipients(office, &event, user.as_bytes()) {
+        Ok(recipients) => recipients,
+        Err(nobody) => return nobody,
+    };
     let alarm = Alarm::read(&event, delivery.received);
     let values = values(office, &event, &alarm);
     let words = office.words("alarm", user.as_bytes(), &Value::Object(values));
@@ -76,16 +82,16 @@ fn text(event: &Event<'_>, param: Param) -> String {
     event.text(param).unwrap_or_default().into_owned()
 }
 
-/// The same alarm again: calalarmd may send it twice when it is started anew.
+/// The same alarm again: calalarmd may send it twice when it is started anew. What tells two apart is what every version of
+/// Cyrus sends: reminders of two instances of a series may fall together.
 fn once(event: &Event<'_>, user: &str, action: &str) -> Once {
     let of = |param| text(event, param);
-    let alert = Some(of(Param::AlertId)).filter(|id| !id.is_empty());
     let parts = [
         "alarm".to_owned(),
         user.to_owned(),
         of(Param::Uid),
-        of(Param::RecurrenceId),
-        alert.unwrap_or_else(|| action.to_owned()),
+        of(Param::Start),
+        action.to_owned(),
         of(Param::AlarmTime),
     ];
     Once {
@@ -94,12 +100,24 @@ fn once(event: &Event<'_>, user: &str, action: &str) -> Once {
     }
 }
 
-/// Who gets it: [`RECIPIENTS`] at most, nobody twice. Who cannot or shall not is left out with one warning; when nobody is
-/// left the user gets it.
-fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
+/// Who gets it: [`RECIPIENTS`] at most, nobody twice, nobody who has declined. Who cannot or shall not is left out with
+/// one warning; when nobody is left the user gets it.
+///
+/// # Errors
+/// What to say when nobody gets it.
+fn recipients(
+    office: &Office,
+    event: &Event<'_>,
+    user: &[u8],
+) -> Result<Vec<Address>, Composed> {
     let own = office.user(user).filter(|_| !user.is_empty());
+    let declined = declined(office, event);
+    if own.as_ref().is_some_and(|own| declined.contains(&own.key().to_lowercase())) {
+        return Err(Composed::Nothing("the user has declined the event".into()));
+    }
     let mut all: Vec<Address> = Vec::new();
     let mut known = HashSet::new();
+    let mut not_coming = 0;
     let mut left_out = LeftOut::default();
     for uri in event.list(Param::AlarmRecipients) {
         if all.len() == RECIPIENTS {
@@ -113,6 +131,7 @@ fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
                 false => Err("is not allowed by [alarm] recipients".into()),
             });
         match address {
+            Ok(address) if declined.contains(&address.key().to_lowercase()) => not_coming += 1,
             Ok(address) if known.insert(address.key()) => all.push(address),
             Ok(_) => {}
             Err(why) => left_out.add(&uri, &why),
@@ -123,10 +142,33 @@ fn recipients(office: &Office, event: &Event<'_>, user: &[u8]) -> Vec<Address> {
         let [user, uid] = [user, text(event, Param::Uid).as_bytes()].map(|b| printable(b, 100));
         warn!("alarm: user {user}: event {uid}: {count} of its recipients left out: {first}");
     }
-    match all.is_empty() {
-        true => own.into_iter().collect(),
-        false => all,
+    if all.is_empty() && not_coming > 0 {
+        return Err(Composed::Nothing("its recipients have declined the event".into()));
     }
+    match (all.is_empty(), own) {
+        (false, _) => Ok(all),
+        (true, Some(own)) => Ok(vec![own]),
+        (true, None) => Err(Composed::Wrong(
+            "no address can be made of the user's name".into(),
+        )),
+    }
+}
+
+/// Who has declined the event. Since 3.8 Cyrus looks itself whether the user has.
+fn declined(office: &Office, event: &Event<'_>) -> HashSet<String> {
+    let (mut declined, mut coming) = (HashSet::new(), HashSet::new());
+    for person in attendees(event) {
+        let Ok(address) = mailbox_of(&person) else {
+            continue;
+        };
+        let key = address.in_domain(&office.domain).key().to_lowercase();
+        match person.status.as_str() {
+            "declined" => declined.insert(key),
+            _ => coming.insert(key),
+        };
+    }
+    declined.retain(|key| !coming.contains(key));
+    declined
 }
 
 /// Recipients that get no mail: how many, and the first with the reason.
@@ -139,7 +181,13 @@ struct LeftOut {
 impl LeftOut {
     fn add(&mut self, uri: &str, why: &str) {
         self.count += 1;
-        let shown = || format!("{}: {}", printable(uri.as_bytes(), 100), printable(why.as_bytes(), 100));
+        let shown = || {
+            format!(
+                "{}: {}",
+                printable(uri.as_bytes(), 100),
+                printable(why.as_bytes(), 100)
+            )
+        };
         self.first.get_or_insert_with(shown);
     }
 }
@@ -206,6 +254,11 @@ struct Clocks {
 }
 
 impl Clocks {
+    /// Whether they are those of UTC.
+    fn is_utc(&self) -> bool {
+        self.zone == Some(TimeZone::UTC)
+    }
+
     fn of(event: &Event<'_>) -> Clocks {
         let name = text(event, Param::Timezone).trim().to_owned();
         Clocks {
@@ -293,7 +346,8 @@ fn organizer(event: &Event<'_>, attendees: &[Person]) -> Option<Person> {
 
 /// What the template gets.
 fn values(office: &Office, event: &Event<'_>, alarm: &Alarm) -> Map<String, Value> {
-    let mut values = appointment(&alarm.appointment, None);
+    let zone = office.time_zone(text(event, Param::UserId).as_bytes());
+    let mut values = appointment(&alarm.appointment, zone.as_ref());
     let name = Some(text(event, Param::CalendarName)).filter(|name| !name.is_empty());
     let own = json!({
         "user": text(event, Param::UserId),

@@ -130,8 +130,52 @@ const ALARM: &[&str] = &[
     "serverFQDN",
 ];
 
+/// What an appointment may have.
+const PROPERTIES: [&str; 16] = [
+    "RRULE",
+    "RDATE;VALUE=PERIOD",
+    "EXDATE;TZID=Europe/Berlin",
+    "EXRULE",
+    "RECURRENCE-ID;RANGE=THISANDFUTURE",
+    "DTSTART;TZID=Europe/Berlin",
+    "CONFERENCE;VALUE=URI",
+    "X-GOOGLE-CONFERENCE",
+    "URL",
+    "DESCRIPTION",
+    "X-ALT-DESC;FMTTYPE=text/html",
+    "LOCATION",
+    "ATTENDEE;EMAIL=ext@example.net",
+    "ORGANIZER;CN=<b>x</b>",
+    "END:VEVENT\nBEGIN:VEVENT\nX",
+    "STATUS",
+];
+
+/// Pieces of rules, links and HTML.
+fn pieces() -> impl Strategy<Value = String> {
+    "(FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)|;BYDAY=|-1|[0-9]|MO|,|;UNTIL=|;COUNT=|;INTERVAL=|20270301T100000Z?|https?://|javascript:|zoom\\.us/j/|@|<script>|<a href=|<br>|</p>|&lt;|\"|'|>| |\\\\n|é|\u{202e}){0,14}"
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn an_appointment_with_anything_in_it_is_a_mail_with_nothing_but_links_of_the_web(
+        lines in prop::collection::vec((prop::sample::select(&PROPERTIES[..]), pieces()), 0..10),
+        method in "(REQUEST|CANCEL|COUNTER|ADD|X)",
+    ) {
+        let lines: String = lines.iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect();
+        let ical = format!("BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20270301T100000Z\r\n{lines}END:VEVENT\r\nEND:VCALENDAR\r\n");
+        let message = serde_json::json!({"recipient": "ext@example.net", "sender": "a@b.example", "method": method, "ical": ical});
+        let desk = desk(open);
+        let all = super::desk::mails(compose(&desk.office, &of("IMIP", "alice", &message.to_string())));
+        all.iter().for_each(check);
+        let parts = super::desk::parts_of(&all[0]);
+        let html = &parts.iter().find(|(kind, ..)| kind == "text/html").unwrap().2;
+        prop_assert!(!html.contains("<script") && !html.contains("href=\"j"), "{}", html);
+        let links = html.matches("<a href=").count();
+        let of_the_web = html.matches("<a href=\"http").count();
+        prop_assert_eq!(links, of_the_web);
+    }
 
     #[test]
     fn alarms(event in event("CalendarAlarm", ALARM)) {

@@ -14,10 +14,11 @@ use super::when::{appointment, mailbox, mailbox_of, name_and_email, parts};
 use crate::event::{Event, Param};
 use crate::mail::Message;
 use crate::mail::address::{Address, Mailbox};
-use crate::mail::calendar::{Person, unquoted};
 use crate::mail::calendar::read::{Object, object};
+use crate::mail::calendar::{Person, unquoted};
 use crate::mail::mime::Part;
 use crate::system::syslog::printable;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ struct Invitation {
     is_update: bool,
     changes: Changes,
     server: String,
+    /// The time zone of the recipient, for times in UTC.
+    zone: Option<TimeZone>,
     ical: String,
     object: Object,
 }
@@ -71,6 +74,10 @@ impl Invitation {
     fn read(office: &Office, delivery: &Delivery) -> Result<Invitation, Composed> {
         let n = &delivery.notification;
         let wrong = |why: &str| Composed::Wrong(why.to_owned());
+        if n.message.is_empty() {
+            let why = "Cyrus sent nothing with it, as 3.6 does for tasks (VTODO): the recipient is not told";
+            return Err(wrong(why));
+        }
         let event = Event::parse(&n.message).map_err(|error| wrong(&error.to_string()))?;
         let text = |param| event.text(param).unwrap_or_default().into_owned();
         let ical = text(Param::Ical);
@@ -101,9 +108,11 @@ impl Invitation {
             .ok()
             .or_else(|| office.user(&n.user));
         let sender = sender.ok_or_else(|| wrong("the sender has no mail address"))?;
+        let recipient = recipient.in_domain(&office.domain);
         Ok(Invitation {
             sender: sender.in_domain(&office.domain),
-            recipient: recipient.in_domain(&office.domain),
+            zone: office.time_zone(recipient.to_string().as_bytes()),
+            recipient,
             method,
             is_update: event.truth(Param::IsUpdate).unwrap_or(false),
             changes: Changes::read(&event),
@@ -179,7 +188,7 @@ impl Invitation {
 
     /// What the template gets.
     fn values(&self, user: &[u8]) -> Map<String, Value> {
-        let mut values = appointment(&self.object.event, None);
+        let mut values = appointment(&self.object.event, self.zone.as_ref());
         let person =
             |address: &Address| json!({ "name": self.name(address), "email": address.to_string() });
         let own = json!({

@@ -50,6 +50,9 @@ pub(super) struct Office {
     names: Names,
     /// `[templates] languages`.
     languages: ByUser<String>,
+    /// `[templates] time_zone` and `time_zones`.
+    time_zone: Option<TimeZone>,
+    time_zones: ByUser<TimeZone>,
 }
 
 impl Office {
@@ -69,9 +72,18 @@ impl Office {
         let domain = String::from_utf8_lossy(domain).into_owned();
         let to_lower = settings.conf().switch("username_tolower").unwrap_or(true);
         let names = Names::new(&domain, to_lower);
-        let languages = &settings.own.config.templates.languages.0;
+        let templates_config = &settings.own.config.templates;
+        let languages = &templates_config.languages.0;
+        let time_zone = &templates_config.time_zone.0;
+        let zone = |name: &str| TimeZone::get(name).ok();
+        let time_zones = templates_config.time_zones.0.iter();
+        let time_zones = time_zones
+            .filter_map(|(user, name)| Some((user.clone(), zone(name)?)))
+            .collect();
         Office {
             languages: ByUser::new("[templates] languages", languages, &names),
+            time_zone: time_zone.as_deref().and_then(zone),
+            time_zones: ByUser::new("[templates] time_zones", &time_zones, &names),
             names,
             config: settings.own.config.clone(),
             postmaster: settings.postmaster.clone(),
@@ -105,8 +117,18 @@ impl Office {
 
     /// The language of `user`: his own, else his domain's, else the usual one.
     fn language(&self, user: &[u8]) -> &str {
-        let own = self.languages.get(&self.names, &String::from_utf8_lossy(user));
+        let own = self
+            .languages
+            .get(&self.names, &String::from_utf8_lossy(user));
         own.unwrap_or(&self.config.templates.language.0)
+    }
+
+    /// The time zone of `user`: his own, else his domain's, else the one of all; none when notifyd.toml has none.
+    pub(super) fn time_zone(&self, user: &[u8]) -> Option<TimeZone> {
+        let own = self
+            .time_zones
+            .get(&self.names, &String::from_utf8_lossy(user));
+        own.or(self.time_zone.as_ref()).cloned()
     }
 
     /// The address that mails are from: `[mailto] from`, else the postmaster's.

@@ -1,8 +1,9 @@
 //! A note about a sign-in from a network that is new for the user: event `Login` (RFC 5423 section 4.3).
 //!
-//! A network is a /24 of IPv4 or a /64 of IPv6: what a household or a provider's customer has. What is remembered is
-//! that a user was seen, and each network that he was seen in, as digests. The first network of a user is learned
-//! without a note: at the start all of them would be new.
+//! A network is a /24 of IPv4 or a /64 of IPv6: what a household or a provider's customer has. An address of IPv4 that
+//! stands in one of IPv6 is looked at as one of IPv4. What is remembered is that a user was seen, and each network that
+//! the user was seen in, as digests. The first network of a user is learned without a note: at the start all of them
+//! would be new.
 
 use super::super::Delivery;
 use super::mail::{Composed, Entry, Mail, Once};
@@ -198,12 +199,13 @@ fn values(
     user: &str,
     address: IpAddr,
 ) -> Value {
+    let zone = office.time_zone(user.as_bytes());
     let stated = event.time(Param::Timestamp);
     let stated = stated.and_then(|time| Timestamp::from_millisecond(time.0).ok());
     let time = stated.or_else(|| Timestamp::try_from(delivery.received).ok());
     let time = time
         .unwrap_or(Timestamp::UNIX_EPOCH)
-        .to_zoned(TimeZone::system());
+        .to_zoned(zone.unwrap_or_else(TimeZone::system));
     json!({
         "user": user,
         "address": address.to_string(),

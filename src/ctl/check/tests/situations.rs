@@ -464,8 +464,14 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
             ],
         ),
         (
-            with("event_exclude_specialuse: \\Junk Sent \\Nosuch"),
-            &["special-use warning 4", "special-use warning 4"],
+            with(
+                "event_exclude_specialuse: ALL \\Junk Sent \\junk \\Nosuch \\Ours\nspecialuse_extra: \\Ours",
+            ),
+            &[
+                "special-use warning 4",
+                "special-use warning 4",
+                "special-use warning 4",
+            ],
         ),
         (
             with("smtp_backend: host\nsmtp_host: [::1]:25"),

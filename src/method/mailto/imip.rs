@@ -200,7 +200,7 @@ impl Invitation {
             "changed": if self.is_update { self.changes.what.as_slice() } else { &[] },
             "before": self.before(),
             "off_the_list": self.is_off_the_list(),
-            "others": dates(&self.object.others, None, parts),
+            "others": dates(&self.object.others, self.object.event.start.as_ref(), parts),
             "others_more": self.object.others.more,
             "sender": person(&self.sender),
             "recipient": person(&self.recipient),

@@ -16,6 +16,7 @@ mod stage;
 
 use cyrus_notifyd::wire::dlist;
 use stage::{LIMIT, Notifyd, Setup, Signal, Status, show, wait_for};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -319,4 +320,35 @@ fn clients_are_served_while_it_hands_over() {
             .all(|told| told.1 == new || *told == (Status::Connection, old))
     );
     assert_eq!(n.external.runs().len(), 1);
+}
+
+/// What the spool has no room for is one client's; another one's notification that came at the same time, and was done at once,
+/// is not refused.
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn each_client_is_answered_for_itself() {
+    let config = "notifyd_config: {dir}/notifyd.toml";
+    let mut n = Setup::new().line(config).stream().build();
+    fs::write(
+        n.path("notifyd.toml"),
+        "[spool]\nmax_rows = 1\nuser_share = 0\n",
+    )
+    .unwrap();
+    n.external.set("exitcode", 75.0);
+    n.spawn();
+    assert_eq!(n.converse(&request("external", "first", b"m")).unwrap(), OK);
+    // Both are read in one go, and one commit is about both.
+    n.signal(Signal::STOP);
+    let clients = ["external", "log", "external", "null"].map(|method| {
+        let mut client = connect(&n);
+        client.write_all(&request(method, "both", b"m")).unwrap();
+        client
+    });
+    n.signal(Signal::CONT);
+    let answers = clients.each_ref().map(answer);
+    for (place, refused) in [true, false, true, false].into_iter().enumerate() {
+        let shown = show(&answers[place]);
+        assert_eq!(shown.starts_with("NO "), refused, "{place}: {shown}");
+        assert_eq!(answers[place] == OK, !refused, "{place}: {shown}");
+    }
 }

@@ -567,6 +567,7 @@ fn one_user_does_not_fill_the_spool_for_the_others() {
             r.severity() == 4 && r.has("user eve has as much of the spool as user_share allows")
         });
         assert!(line.has("notification dropped (uid=0 pid="));
+        n.fence_log();
         let evil = on_disk(&n.path("conf/notifyd"));
         let most = if event { 600 } else { 300 };
         assert!((50..most).contains(&evil), "{evil}");
@@ -575,8 +576,10 @@ fn one_user_does_not_fill_the_spool_for_the_others() {
                 n.send(&of(user, event));
             }
         }
-        n.fence_log();
-        assert_eq!(on_disk(&n.path("conf/notifyd")), evil + 30);
+        // A record of the log comes before the commit of what was read with it.
+        wait_for("the others' notifications", LIMIT, || {
+            (on_disk(&n.path("conf/notifyd")) == evil + 30).then_some(())
+        });
         assert_eq!(n.log.count(|r| r.has("the spool is full")), 0);
         // When hers are gone there is room for her again.
         fs::write(n.path("prog/program"), "#!/bin/sh\n").unwrap();
@@ -589,4 +592,84 @@ fn one_user_does_not_fill_the_spool_for_the_others() {
             (on_disk(&n.path("conf/notifyd")) == 1).then_some(())
         });
     }
+}
+
+/// It runs where the kernel knows no system call that is newer than Linux 4.18 (RHEL 8), and where a seccomp profile refuses
+/// those by which a process takes a descriptor or a child (Docker's and Podman's, `SystemCallFilter=@system-service`).
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn old_kernels_and_seccomp_profiles() {
+    const EPERM: i32 = 1;
+    const ENOSYS: i32 = 38;
+    for (error, first, last) in [
+        (EPERM, 434, 434),
+        (EPERM, 438, 438),
+        (ENOSYS, 424, u32::MAX),
+    ] {
+        let mut n = Setup::new().refused(error, first, last).start();
+        n.fence_log();
+        let mail = note("mailto")
+            .class("SIEVE")
+            .option("a@x.test")
+            .message("m");
+        n.notify(&mail);
+        n.send(&numbered(1));
+        n.sendmail.wait_count(1);
+        n.external.wait_count(1);
+        // The next one takes over the same socket.
+        let before = n.pid();
+        n.wait_ready();
+        n.signal(Signal::HUP);
+        assert!(n.wait_exit_of(before, LIMIT).success());
+        n.send(&numbered(2));
+        n.spawn();
+        n.external.wait_count(2);
+        n.wait_ready();
+        n.signal(Signal::TERM);
+        n.wait_exit();
+        let said: Vec<_> = complaints(&n).iter().map(|r| r.text.clone()).collect();
+        assert!(said.is_empty(), "{error} {first}: {said:?}");
+
+        let mut n = Setup::new().stream().refused(error, first, last).start();
+        let request = b"NOTIFY %(METHOD log CLASS C PRIORITY \"\" USER \"\" MAILBOX \"\" OPTIONS () MESSAGE m FILEPATH NIL)\r\n";
+        assert_eq!(n.converse(request).unwrap(), b"OK %()\r\n");
+        n.wait_ready();
+        n.signal(Signal::TERM);
+        n.wait_exit();
+    }
+}
+
+mod peek_off {
+    use nix::{libc, setsockopt_impl, sockopt_impl};
+    sockopt_impl!(PeekOff, SetOnly, libc::SOL_SOCKET, libc::SO_PEEK_OFF, i32);
+}
+
+/// Another process that reads from the same socket moves the place from which the next datagram is seen, as Cyrus' own notifyd
+/// does while one takes the place of the other.
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_datagram_seen_from_its_middle_is_looked_at_again() {
+    use nix::sys::socket::SetSockOpt;
+    let mut n = Setup::new().start();
+    n.fence_log();
+    for (number, offset) in [1, 5, 12, 3].into_iter().enumerate() {
+        n.wait_asleep();
+        peek_off::PeekOff.set(n.socket(), &offset).unwrap();
+        n.send(&numbered(number));
+        n.external.wait_count(number + 1);
+    }
+    // What makes no sense has one line each, and what follows is not lost.
+    n.send(b"no notification");
+    n.notify(&note("xmpp:a@x.test").class("C"));
+    n.send(&numbered(4));
+    n.external.wait_count(5);
+    n.fence_log();
+    assert_eq!(arrived(&n), (0..5).map(|number| (number, 1)).collect());
+    let said: Vec<String> = complaints(&n)
+        .iter()
+        .map(|r| String::from_utf8_lossy(&r.text).into_owned())
+        .collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].starts_with("malformed notify request"), "{said:?}");
+    assert!(said[1].starts_with("no method 'xmpp:a@x.test'"), "{said:?}");
 }

@@ -12,6 +12,7 @@ mod arguments;
 mod check;
 mod completions;
 mod config;
+mod import;
 mod methods;
 pub mod notifytest;
 mod options;
@@ -128,6 +129,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--dry-run]",
         summary: "try again now all that is deferred",
         run: steer::flush,
+    },
+    Command {
+        name: "import",
+        arguments: "[--json] FILE",
+        summary: "take over what can be read of a spool file that was kept aside",
+        run: import::run,
     },
     Command {
         name: "age",

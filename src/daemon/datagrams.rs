@@ -50,6 +50,9 @@ pub(super) fn read(
     leave: &Cancel,
     hands_over: &AtomicBool,
 ) -> io::Result<()> {
+    if !socket.senders_are_noted() {
+        intake.senders_were_not_noted();
+    }
     let staging = intake.watch_staging();
     let wakeups = wakeups(&socket, staging, Some(leave))?;
     let arrivals = self::wakeups(&socket, staging, None)?;
@@ -61,6 +64,8 @@ pub(super) fn read(
         peeking: Mutex::new(Peeking {
             socket: &mut socket,
             intake,
+            at_head: true,
+            doubted: Vec::new(),
         }),
         stand_in: StandIn::default(),
     };
@@ -137,6 +142,11 @@ struct Reader<'a> {
 struct Peeking<'a> {
     socket: &'a mut Peeker,
     intake: &'a mut Intake,
+    /// The next datagram is seen from its first byte, whatever other readers did. Else it may be seen from its middle: the
+    /// offset is the socket's, and another process that reads moves it (Cyrus' own notifyd, while one replaces the other).
+    at_head: bool,
+    /// What made no sense, and is looked at once more from its first byte.
+    doubted: Vec<u8>,
 }
 
 /// What was peeked at and is not consumed.
@@ -182,10 +192,13 @@ impl Reader<'_> {
         let look = self.peek()?;
         self.commit()?;
         let mut peeking = lock(&self.peeking);
+        if look.count > 0 {
+            peeking.intake.taken_out();
+        }
         if peeking.socket.is_stuck() {
             self.commit()?; // what the stand-in may have seen since
             peeking.socket.restart()?;
-            peeking.intake.reads_again();
+            peeking.at_head = true;
             return Ok(Look { more: true, ..look });
         }
         Ok(look)
@@ -193,12 +206,26 @@ impl Reader<'_> {
 
     fn peek(&self) -> io::Result<Look> {
         let mut peeking = lock(&self.peeking);
-        let Peeking { socket, intake } = &mut *peeking;
+        let Peeking {
+            socket,
+            intake,
+            at_head,
+            doubted,
+        } = &mut *peeking;
         intake.before_reading();
         let mut datagrams = Vec::with_capacity(BATCH);
-        let count = socket.peek(|datagram| {
-            datagrams.push(datagram.is_empty);
-            take(intake, &datagram);
+        let count = socket.peek_while(|datagram| {
+            let certain = std::mem::take(at_head);
+            if certain && !doubted.is_empty() && std::mem::take(doubted) != datagram.bytes {
+                intake.others_read();
+            }
+            let taken = take(intake, &datagram, certain);
+            if taken {
+                datagrams.push(datagram.is_empty);
+            } else {
+                *doubted = datagram.bytes.to_vec();
+            }
+            taken
         })?;
         if count > 0 {
             let mut seen = lock(&self.seen);
@@ -229,14 +256,16 @@ impl Reader<'_> {
     }
 }
 
-fn take(intake: &mut Intake, datagram: &Peeked<'_>) {
+/// Takes it, or says false when it is to be looked at once more from its first byte.
+fn take(intake: &mut Intake, datagram: &Peeked<'_>, certain: bool) -> bool {
     if !intake.allows(datagram.arrival) {
-        return;
+        return true;
     }
-    match datagram.truncated {
-        true => intake.truncated(datagram.arrival),
-        false => intake.datagram(datagram.bytes, datagram.arrival),
+    if datagram.truncated {
+        intake.truncated(datagram.arrival);
+        return true;
     }
+    intake.datagram(datagram.bytes, datagram.arrival, certain)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -17,6 +17,12 @@ impl Instances {
         )
     }
 
+    /// One instance in all places.
+    #[cfg(test)]
+    pub(super) fn all(method: Arc<dyn Method>) -> Instances {
+        Instances(METHODS.iter().map(|_| method.clone()).collect())
+    }
+
     /// The instance of the kind at this place in [`METHODS`].
     pub fn get(&self, place: usize) -> &Arc<dyn Method> {
         &self.0[place]

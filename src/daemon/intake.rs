@@ -4,11 +4,12 @@
 use super::commit::Wired;
 use super::instances::Instances;
 use super::monitor::Monitor;
+use super::nameless::Nameless;
 use super::route::route;
 use super::staged::{Missing, Staged};
 use super::throttle::{Throttle, and_more};
 use crate::event::Event;
-use crate::method::{Delivery, Kind, METHODS, Outcome};
+use crate::method::{self, Delivery, Kind, METHODS, Outcome};
 use crate::spool::{self, NewRow, Owner, Spool, files};
 use crate::system::cancel::Cancel;
 use crate::system::folders::Folders;
@@ -23,17 +24,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 /// How many lines a minute bad input of one sort may cost: each has its line, a flood has not.
 const BAD: u32 = 100;
 
 /// In an event of more bytes it is not looked up whose it is: nobody may wait for that.
 const LARGEST_EVENT: usize = 16 << 10;
-
-/// How long after the start a datagram may come from nobody knows whom: who was blocked in `sendto(2)` on a full
-/// queue when we asked the kernel for names gets through then.
-const NAMELESS: Duration = Duration::from_secs(10);
 
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,19 +57,33 @@ impl fmt::Display for Counts {
     }
 }
 
+/// What has become of a notification that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Taken {
+    /// Nothing of it is owed: it was done at once, or leads to no delivery.
+    Done,
+    /// It leads to deliveries, which the next commit decides about.
+    Owed,
+    /// It was dropped: its owner has had a share of the spool.
+    OverShare,
+    /// It was dropped by a bug of ours.
+    Lost,
+}
+
 /// Takes notifications; collects the deliveries that they lead to.
 pub struct Intake {
     spool: Arc<Spool>,
     wired: Wired,
     uid: u32,
-    started: Instant,
+    nameless: Nameless,
     owed: Vec<NewRow>,
     throttle: Throttle,
     /// Never raised: what is done at once does not wait.
     never: Cancel,
     monitor: Arc<Monitor>,
     staged: Staged,
-    /// Something was dropped because its owner has had a share of the spool.
+    /// Something of the notification that is being taken was dropped, because its owner has had a share of the spool.
     over_share: bool,
     /// The next one is the first of its batch.
     first: bool,
@@ -88,7 +99,7 @@ impl Intake {
             spool,
             wired,
             uid: rustix::process::geteuid().as_raw(),
-            started: Instant::now(),
+            nameless: Nameless::Refused,
             owed: Vec::new(),
             throttle: Throttle::default(),
             never: Cancel::new()?,
@@ -115,8 +126,9 @@ impl Intake {
                 let uid = sender.uid;
                 uid == 0 || uid == self.uid || self.wired.get().allowed.contains(&uid)
             }
-            None => self.started.elapsed() < NAMELESS,
+            None => self.nameless.allowed(Instant::now()),
         };
+        self.nameless.read();
         if !allowed {
             self.monitor
                 .turned_away("refused", &"this user may not send", arrival);
@@ -153,26 +165,51 @@ impl Intake {
         );
     }
 
-    /// Takes one datagram.
-    pub fn datagram(&mut self, bytes: &[u8], arrival: Arrival) {
+    /// Takes one datagram. One that makes no sense is left when it is not `certain` that it was seen from its first byte; then
+    /// false.
+    pub fn datagram(&mut self, bytes: &[u8], arrival: Arrival, certain: bool) -> bool {
         match datagram::decode(bytes) {
-            Ok(notification) => self.take(notification, arrival),
+            Ok(notification) => {
+                let is_known = || {
+                    let name = notification.method.as_slice();
+                    name.is_empty() || method::find(name).is_some()
+                };
+                if !certain && !is_known() {
+                    return false;
+                }
+                let _ = self.take(notification, arrival); // nobody waits for an answer
+            }
+            Err(_) if !certain => return false,
             Err(error) => self.malformed(&error, arrival),
         }
+        true
     }
 
     /// Takes one notification: does it now, or owes it.
-    pub fn take(&mut self, notification: Notification, arrival: Arrival) {
+    pub fn take(&mut self, notification: Notification, arrival: Arrival) -> Taken {
         self.monitor.metrics.received.inc();
+        let owed = self.owed.len();
+        self.over_share = false;
         // A bug that one notification brings out costs that one; else it would end each process that finds it in the queue.
         let taken = catch_unwind(AssertUnwindSafe(|| self.handle(notification, arrival)));
         if taken.is_err() {
+            for name in self.owed.drain(owed..).filter_map(|row| row.file) {
+                files::remove(self.spool.folder(), &name);
+            }
             self.monitor.metrics.malformed.inc();
             let text = format_args!(
                 "internal error: a notification is dropped ({})",
                 from(arrival)
             );
             self.warn(b"internal", BAD, text);
+            return Taken::Lost;
+        }
+        if self.over_share {
+            Taken::OverShare
+        } else if self.owed.len() > owed {
+            Taken::Owed
+        } else {
+            Taken::Done
         }
     }
 
@@ -318,11 +355,6 @@ impl Intake {
         );
     }
 
-    /// Whether something was dropped, since this was asked last, because its owner has had a share of the spool.
-    pub(super) fn was_over_share(&mut self) -> bool {
-        std::mem::take(&mut self.over_share)
-    }
-
     /// Keeps the staged message, if it is certain which one that is; the name of ours.
     fn keep_message(
         &mut self,
@@ -393,9 +425,20 @@ impl Intake {
         self.staged.look();
     }
 
+    /// The kernel was not asked until now who sends: what is queued comes from nobody knows whom.
+    pub(super) fn senders_were_not_noted(&mut self) {
+        self.nameless = Nameless::Queued { read: false };
+    }
+
+    /// What was read has been taken out of the queue.
+    pub(super) fn taken_out(&mut self) {
+        self.nameless.taken(Instant::now());
+    }
+
     /// Nothing unread was queued.
     pub(super) fn queue_was_empty(&mut self) {
         self.staged.queue_was_empty();
+        self.nameless.queue_was_empty();
     }
 
     /// Whether it matters to know soon that nothing unread is queued.
@@ -403,8 +446,8 @@ impl Intake {
         self.staged.changed()
     }
 
-    /// What was read before may be read again.
-    pub(super) fn reads_again(&mut self) {
+    /// Another process reads from the socket: what was said of the queue may be wrong.
+    pub(super) fn others_read(&mut self) {
         self.staged.forget();
     }
 
@@ -440,3 +483,6 @@ fn from(arrival: Arrival) -> String {
         .sender
         .map_or_else(|| "sender unknown".to_owned(), |sender| sender.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ mod lanes;
 mod listening;
 pub mod metrics;
 pub mod monitor;
+mod nameless;
 pub mod options;
 mod own;
 mod reading;

@@ -4,7 +4,7 @@
 //! for what is no notification or could not be kept. A client that says nothing is closed after a time.
 
 use super::commit::Committer;
-use super::intake::Intake;
+use super::intake::{Intake, Taken};
 use crate::spool::Kept;
 use crate::system::cancel::Cancel;
 use crate::system::socket::{self, Arrival, Sent};
@@ -170,8 +170,8 @@ fn accept_all(
 enum State {
     /// The list is not complete yet.
     Reading(Box<Parser>),
-    /// A notification was taken; the next commit decides.
-    Taken,
+    /// A notification was taken; when something of it is owed, the next commit decides.
+    Taken { owed: bool },
     /// To be refused, with the reason.
     Answered(String),
     /// The client has gone, or there is nobody to answer.
@@ -223,13 +223,14 @@ impl Connection {
                 Err(error) => Err(error),
             };
             self.state = match parsed {
-                Ok(notification) => {
-                    intake.take(notification, self.arrival);
-                    match intake.was_over_share() {
-                        false => State::Taken,
-                        true => State::Answered("no room in the spool for this user".to_owned()),
+                Ok(notification) => match intake.take(notification, self.arrival) {
+                    Taken::Done => State::Taken { owed: false },
+                    Taken::Owed => State::Taken { owed: true },
+                    Taken::OverShare => {
+                        State::Answered("no room in the spool for this user".to_owned())
                     }
-                }
+                    Taken::Lost => State::Answered("internal error".to_owned()),
+                },
                 Err(error) => {
                     intake.malformed(&error, self.arrival);
                     State::Answered(error.to_string())
@@ -248,11 +249,12 @@ impl Connection {
                 true
             }
             State::Reading(_) => false,
-            State::Taken if kept == Kept::Dropped => {
+            // The commit was about all connections; what it has dropped is this one's only when it owed something.
+            State::Taken { owed: true } if kept == Kept::Dropped => {
                 self.answer(&dlist::no("no room in the spool"));
                 true
             }
-            State::Taken => {
+            State::Taken { .. } => {
                 self.answer(dlist::ok());
                 true
             }

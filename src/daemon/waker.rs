@@ -50,6 +50,12 @@ impl Waker {
         Waker { events, wants }
     }
 
+    /// One that wakes nobody.
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Waker {
+        Waker::new(std::sync::mpsc::channel().0, Wants::none())
+    }
+
     /// Tells it that deliveries of `method` are in the spool.
     pub fn wake(&self, method: &str) {
         let lane = METHODS.iter().position(|kind| kind.name == method);

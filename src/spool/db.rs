@@ -7,10 +7,13 @@ mod depth;
 mod due;
 mod limit;
 mod row;
+mod salvage;
 mod settle;
 mod wal;
 
-pub(super) use aside::{keep_aside, move_aside, unless_missing};
+pub use aside::Salvaged;
+pub(super) use aside::{keep_aside, move_aside, salvage, take_over, unless_missing};
+pub(super) use carry::insert_missing;
 pub(super) use depth::depths;
 pub(super) use limit::{Lack, cost};
 pub use row::{NewRow, Row, Settlement};
@@ -58,10 +61,12 @@ const SCHEMA: &str = "
         error        TEXT,
         notification BLOB    NOT NULL
     ) STRICT;
-    CREATE INDEX delivery_due ON delivery (method, due) WHERE state IN ('incoming', 'deferred');
-    CREATE INDEX delivery_active ON delivery (id) WHERE state = 'active';
-    CREATE INDEX delivery_failed ON delivery (due) WHERE state = 'failed';
-    CREATE INDEX delivery_file ON delivery (file) WHERE file IS NOT NULL;
+";
+const INDEXES: &str = "
+    CREATE INDEX IF NOT EXISTS delivery_due ON delivery (method, due) WHERE state IN ('incoming', 'deferred');
+    CREATE INDEX IF NOT EXISTS delivery_active ON delivery (id) WHERE state = 'active';
+    CREATE INDEX IF NOT EXISTS delivery_failed ON delivery (due) WHERE state = 'failed';
+    CREATE INDEX IF NOT EXISTS delivery_file ON delivery (file) WHERE file IS NOT NULL;
 ";
 const INSERT: &str =
     "INSERT INTO delivery (id, method, state, due, received, attempts, uid, file, notification, user)
@@ -87,22 +92,32 @@ pub struct Db {
 }
 
 impl Db {
-    /// Opens the file at `path`, or makes it. One that is no spool or is corrupt is renamed
-    /// (`.corrupt-TIME`), with a loud line, and a new one made.
+    /// Opens the file at `path`, or makes it. One that is no spool or is damaged is renamed (`.corrupt-TIME`), with a loud
+    /// line, and a new one made, which gets what can be read of it.
     ///
     /// # Errors
     /// When it cannot be opened for other reasons, or is of a newer form.
     pub fn open(path: &Path) -> io::Result<Db> {
-        let named = |error| io::Error::other(format!("{}: {error}", path.display()));
+        if let Some(what) = salvage::damage(path) {
+            return Db::begin_anew(path, what);
+        }
         make_file(path)?;
         match Db::try_open(path) {
-            Err(error) if is_corrupt(&error) => {
-                keep_aside(path, &error)?;
-                make_file(path)?;
-                Db::try_open(path).map_err(named)
-            }
-            other => other.map_err(named),
+            Err(error) if is_corrupt(&error) => Db::begin_anew(path, &error.to_string()),
+            other => other.map_err(|error| named(path, &error)),
         }
+    }
+
+    /// Moves the file at `path` aside, makes a new one, and takes over what can be read.
+    ///
+    /// # Errors
+    /// When there can be no new one.
+    pub(super) fn begin_anew(path: &Path, why: &str) -> io::Result<Db> {
+        let aside = keep_aside(path, why)?;
+        make_file(path)?;
+        let new = Db::try_open(path).map_err(|error| named(path, &error))?;
+        take_over(&aside, &mut |rows| new.insert_missing(rows));
+        Ok(new)
     }
 
     /// A table in memory, gone with the process.
@@ -125,6 +140,7 @@ impl Db {
             ));
         }
         connection.pragma_update(None, "synchronous", "NORMAL")?;
+        check_log(&connection, path)?;
         let db = Db::prepare(connection)?;
         Ok(Db {
             path: Some(path.to_owned()),
@@ -138,13 +154,14 @@ impl Db {
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match version {
+            0 if has_table(&connection)? => return Err(corrupt("its form is not written down")),
             0 => {
                 let create = connection.unchecked_transaction()?;
                 create.execute_batch(SCHEMA)?;
                 create.pragma_update(None, "user_version", VERSION)?;
                 create.commit()?;
             }
-            VERSION => {}
+            VERSION => check_table(&connection)?,
             newer => {
                 let text = format!(
                     "form {newer} of the spool is newer than this program knows ({VERSION})"
@@ -156,6 +173,7 @@ impl Db {
             }
         }
         add_columns(&connection)?;
+        connection.execute_batch(INDEXES)?;
         connection.execute_batch(depth::INDEXES)?;
         connection.execute_batch(due::INDEX)?;
         Ok(Db {
@@ -351,6 +369,48 @@ pub(super) fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         asked: row.get(14)?,
         error: row.get(7)?,
     })
+}
+
+fn named(path: &Path, error: &rusqlite::Error) -> io::Error {
+    io::Error::other(format!("{}: {error}", path.display()))
+}
+
+fn corrupt(what: &str) -> rusqlite::Error {
+    let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(corrupt, Some(what.to_owned()))
+}
+
+/// SQLite ends to read a log in silence where it is damaged, and forgets the commits behind.
+fn check_log(connection: &Connection, path: &Path) -> rusqlite::Result<()> {
+    let lacks = || -> rusqlite::Result<bool> {
+        let there = salvage::pages_in_log(path);
+        Ok(there > checkpoint(connection, Checkpoint::Noop)?.pages)
+    };
+    // Somebody else may begin it anew between the two looks; not twice.
+    match lacks()? && lacks()? {
+        true => Err(corrupt("its log is damaged")),
+        false => Ok(()),
+    }
+}
+
+fn has_table(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'delivery')";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+/// The table is there, with all columns that it has always had. Indexes that were dropped are made again.
+fn check_table(connection: &Connection) -> rusqlite::Result<()> {
+    let there: i64 = connection.query_row(
+        "SELECT count(*) FROM pragma_table_info('delivery') WHERE name IN
+         ('id', 'method', 'state', 'due', 'received', 'attempts', 'uid', 'file', 'error', 'notification')",
+        [],
+        |row| row.get(0),
+    )?;
+    match there {
+        10 => Ok(()),
+        0 => Err(corrupt("the table of deliveries is missing")),
+        _ => Err(corrupt("the table of deliveries lacks columns")),
+    }
 }
 
 pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {

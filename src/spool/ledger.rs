@@ -304,8 +304,8 @@ impl Ledger {
         stand_in.retry = Instant::now() + RETRY;
         if let Some(error) = &stand_in.is_corrupt {
             stand_in.file = None;
-            match keep_aside(&self.path, error) {
-                Ok(()) => stand_in.is_corrupt = None,
+            match keep_aside(&self.path, &error.to_string()) {
+                Ok(_) => stand_in.is_corrupt = None,
                 Err(_) => return state,
             }
         }
@@ -393,7 +393,7 @@ fn open_file(path: &Path) -> rusqlite::Result<Open> {
     make_file(path).map_err(unopened)?;
     match try_open(path) {
         Err(error) if is_corrupt(&error) => {
-            keep_aside(path, &error).map_err(unopened)?;
+            keep_aside(path, &error.to_string()).map_err(unopened)?;
             make_file(path).map_err(unopened)?;
             try_open(path)
         }

@@ -13,6 +13,8 @@
 
 mod adopt;
 mod clock;
+#[cfg(test)]
+mod damages;
 pub mod db;
 pub mod depth;
 pub mod files;

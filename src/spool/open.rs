@@ -6,7 +6,7 @@
 use super::db::{self, Db};
 use super::space::Space;
 use super::{Limits, files};
-use log::info;
+use log::{error, info, warn};
 use std::io;
 use std::path::Path;
 
@@ -29,14 +29,16 @@ pub(super) fn open_file(path: &Path, limits: Limits) -> io::Result<Db> {
 pub(super) fn open_disk(folder: &Path, limits: Limits) -> io::Result<Db> {
     files::make_folders(folder)?;
     let path = folder.join("spool.db");
+    say_what_is_missing(&path);
     let mut disk = open_file(&path, limits)?;
     let mut recovered = disk.recover();
     if let Err(error) = &recovered
         && db::is_corrupt(error)
     {
-        db::keep_aside(&path, error)?;
+        drop(disk);
+        drop(Db::begin_anew(&path, &error.to_string())?);
         disk = open_file(&path, limits)?;
-        recovered = Ok(0);
+        recovered = disk.recover();
     }
     let recovered = recovered.map_err(io::Error::other)?;
     if recovered > 0 {
@@ -45,6 +47,25 @@ pub(super) fn open_disk(folder: &Path, limits: Limits) -> io::Result<Db> {
         );
     }
     Ok(disk)
+}
+
+/// Says what SQLite would make anew in silence: a spool file that is gone, or its log.
+fn say_what_is_missing(path: &Path) {
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let has_log = path.with_extension("db-wal").exists();
+    let was_used = path.with_file_name(files::STATS).exists();
+    match length(path) {
+        0 if was_used && !has_log => error!(
+            "spool: {} was removed or emptied while no process ran; what was owed in it is lost",
+            path.display()
+        ),
+        0 => {}
+        _ if has_log => {}
+        _ => warn!(
+            "spool: {} has no log beside it: another program has moved it into the file, or it was removed, and the last deliveries with it",
+            path.display()
+        ),
+    }
 }
 
 /// Removes kept messages that no delivery names. Only before anything is taken in: what is in memory or about to be

@@ -3,7 +3,7 @@
 //! The file is the control protocol: the daemon looks at it at least each second. A row that is
 //! `active` may be changed as well; what its attempt comes to then only counts when it was delivered.
 
-use super::db::{self, COLUMNS, Row};
+use super::db::{self, COLUMNS, Row, Salvaged};
 use super::{Micros, files};
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params, params_from_iter};
@@ -327,6 +327,29 @@ impl Queue {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Takes over what can be read out of another spool file, such as one that was kept aside, but for rows that are here.
+    /// What was under way is due again. Of a file without a table the pages are read that have become unused: what was
+    /// delivered long ago may be there.
+    ///
+    /// # Errors
+    /// When that file cannot be read, or this one not be written; what came before is here then.
+    pub fn import(&self, file: &Path) -> io::Result<Salvaged> {
+        let same = |path: &Path| std::fs::canonicalize(path).ok();
+        if same(file).is_some() && same(file) == same(&self.folder.join("spool.db")) {
+            return Err(io::Error::other("that is the spool itself"));
+        }
+        std::fs::metadata(file)?;
+        db::salvage(file, Some(&self.folder), true, &mut |rows| {
+            let mut rows = rows.to_vec();
+            for (_, state) in &mut rows {
+                if state == "active" {
+                    "deferred".clone_into(state);
+                }
+            }
+            db::insert_missing(&self.connection, &rows)
+        })
     }
 
     /// Rows by method and state.

@@ -8,7 +8,7 @@
 //! What somebody has put in its place is kept aside and not read: it may be a copy of ours, and would be
 //! delivered twice. Nobody can commit while the new file is written: about a second for 500,000 rows.
 
-use super::db::{Db, is_corrupt, keep_aside, make_file, move_aside, unless_missing};
+use super::db::{Db, is_corrupt, keep_aside, make_file, move_aside, take_over, unless_missing};
 use super::open::open_file;
 use super::{Limits, Spool, files};
 use log::{debug, error};
@@ -57,16 +57,21 @@ impl Spool {
         }
         let path = self.folder.join("spool.db");
         let mut disk = self.disk.first();
-        let corrupt = rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
-            None,
-        );
         let limits = self.room.limits();
-        match keep_aside(&path, &corrupt).and_then(|()| open_file(&path, limits)) {
-            Ok(new) => {
+        let opened = keep_aside(&path, "the file is malformed")
+            .and_then(|aside| Ok((aside, open_file(&path, limits)?)));
+        match opened {
+            Ok((aside, new)) => {
                 *disk = new;
                 drop(disk);
                 self.place_is_new();
+                // Attempts that are under way end as they do: their rows come along as they are.
+                take_over(&aside, &mut |rows| {
+                    let disk = self.disk.later();
+                    let count = disk.insert_missing(rows)?;
+                    self.room.added(count);
+                    Ok(count)
+                });
             }
             // Seen again at the next access.
             Err(error) => debug!("spool: {error}"),

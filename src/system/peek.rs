@@ -55,8 +55,10 @@ pub struct Peeker {
     socket: Arc<OwnedFd>,
     /// One for each datagram of a batch; memory only as far as it was written to.
     buffers: Vec<Vec<u8>>,
-    /// The offset stands inside a datagram: nothing can be seen until it is taken.
+    /// The offset stands inside a datagram, or behind one that was not counted: nothing can be seen until what was seen is taken.
     stuck: bool,
+    /// The kernel has been asked before us to note who sends.
+    noted: bool,
 }
 
 /// The other half: takes what was peeked at. The two may be used at the same time, the kernel keeps them apart.
@@ -114,6 +116,7 @@ impl Peeker {
     /// # Errors
     /// When it is not a Unix datagram socket, or the kernel knows no `SO_PEEK_OFF`.
     pub fn new(socket: OwnedFd) -> io::Result<Peeker> {
+        let noted = net::sockopt::socket_passcred(&socket)?;
         net::sockopt::set_socket_passcred(&socket, true)?;
         ReceiveTimestampns.set(&socket, &true)?;
         rustix::io::ioctl_fionbio(&socket, true)?;
@@ -121,6 +124,7 @@ impl Peeker {
             socket: Arc::new(socket),
             buffers: (0..BATCH).map(|_| vec![0; MAX_DATAGRAM + 1]).collect(),
             stuck: false,
+            noted,
         };
         peeker.restart()?;
         Ok(peeker)
@@ -131,6 +135,11 @@ impl Peeker {
         Consumer {
             socket: self.socket.clone(),
         }
+    }
+
+    /// Whether all that is queued says who sent it, because the kernel had been asked before to note that.
+    pub fn senders_are_noted(&self) -> bool {
+        self.noted
     }
 
     fn set_offset(&self, offset: i32) -> io::Result<()> {
@@ -146,7 +155,8 @@ impl Peeker {
         self.set_offset(0)
     }
 
-    /// Whether the last datagram was so long that [`Peeker::restart`] must be called, after it is consumed.
+    /// Whether [`Peeker::restart`] must be called, after what was seen is consumed: the last datagram was too long, or was not
+    /// counted.
     pub fn is_stuck(&self) -> bool {
         self.stuck
     }
@@ -156,18 +166,34 @@ impl Peeker {
     /// # Errors
     /// When the socket is broken.
     pub fn peek(&mut self, mut each: impl FnMut(Peeked<'_>)) -> io::Result<usize> {
+        self.peek_while(|datagram| {
+            each(datagram);
+            true
+        })
+    }
+
+    /// The same, until `each` says false: that datagram, and what follows it, is not counted. [`Peeker::restart`] must be called
+    /// then, after what was seen before it is consumed.
+    ///
+    /// # Errors
+    /// When the socket is broken.
+    pub fn peek_while(&mut self, mut each: impl FnMut(Peeked<'_>) -> bool) -> io::Result<usize> {
         if self.stuck {
             return Ok(0);
         }
         let all = self.receive()?;
         for (place, (buffer, &(length, cut, arrival))) in self.buffers.iter().zip(&all).enumerate()
         {
-            each(Peeked {
+            let seen = each(Peeked {
                 bytes: &buffer[..length.min(MAX_DATAGRAM)],
                 truncated: cut || length > MAX_DATAGRAM,
                 is_empty: length == 0,
                 arrival,
             });
+            if !seen {
+                self.stuck = true;
+                return Ok(place);
+            }
             if cut {
                 // The offset now stands inside this datagram, and what follows here is its rest.
                 self.stuck = true;

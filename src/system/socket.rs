@@ -1,13 +1,18 @@
 //! The notify socket: adopted from Cyrus' master or systemd, or bound by ourselves; and who speaks on it.
 //! How datagrams are read from it is in [`super::peek`].
 
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{ControlMessage, MsgFlags};
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::net::{
+    self, AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix,
+    SocketFlags, SocketType,
+};
 use std::fmt;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -15,7 +20,7 @@ use std::time::SystemTime;
 /// duplicate is made and the inherited one closed, so that no child of ours gets it.
 ///
 /// # Errors
-/// When the descriptor is not open, or the kernel is older than Linux 5.6 (`pidfd_getfd(2)`).
+/// When the descriptor is not open.
 pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
     let copy = duplicate(fd)?;
     nix::unistd::close(fd)?;
@@ -34,9 +39,34 @@ pub fn adopt_served(fd: RawFd) -> io::Result<OwnedFd> {
     adopt(fd)
 }
 
+/// A duplicate, close-on-exec. The descriptor is passed to ourselves over a socket (`unix(7)`, `SCM_RIGHTS`), which every kernel
+/// and every seccomp profile allows that lets a Cyrus program run; `pidfd_getfd(2)` is newer, and forbidden in containers.
 fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
-    let myself = pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
-    Ok(pidfd_getfd(&myself, fd, PidfdGetfdFlags::empty())?)
+    let flags = SocketFlags::CLOEXEC;
+    let (ours, theirs) = net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let passed = [fd];
+    nix::sys::socket::sendmsg::<()>(
+        ours.as_raw_fd(),
+        &[IoSlice::new(b"f")],
+        &[ControlMessage::ScmRights(&passed)],
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    net::recvmsg(
+        &theirs,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut control,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let mut parts = control.drain();
+    let copy = parts.find_map(|part| match part {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    copy.ok_or_else(|| io::Error::other("was not passed")) // no descriptor is left for it
 }
 
 /// Whether `socket` carries datagrams (true) or dlist connections (false).
@@ -138,10 +168,11 @@ impl fmt::Display for Sender {
 /// # Errors
 /// When it is no connected Unix socket.
 pub fn peer(socket: impl AsFd) -> io::Result<Sender> {
-    let cred = net::sockopt::socket_peercred(socket)?;
+    // A peer in another pid namespace has the number 0, which is none for rustix.
+    let cred = nix::sys::socket::getsockopt(&socket, PeerCredentials)?;
     Ok(Sender {
-        uid: cred.uid.as_raw(),
-        pid: cred.pid.as_raw_nonzero().get(),
+        uid: cred.uid(),
+        pid: cred.pid(),
     })
 }
 
@@ -180,6 +211,21 @@ mod tests {
                 other => return other.unwrap(),
             }
         }
+    }
+
+    #[test]
+    fn what_is_adopted_is_the_same_and_is_not_inherited() {
+        let (inherited, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let number = std::os::fd::IntoRawFd::into_raw_fd(inherited);
+        rustix::io::write(&other, b"x").unwrap();
+        let adopted = adopt(number).unwrap();
+        assert_ne!(adopted.as_raw_fd(), number);
+        let flags = rustix::io::fcntl_getfd(&adopted).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        let mut buffer = [0; 2];
+        assert_eq!(rustix::io::read(&adopted, &mut buffer).unwrap(), 1);
+        let nobodys = adopt(1 << 20).unwrap_err();
+        assert_eq!(nobodys.raw_os_error(), Some(Errno::BADF.raw_os_error()));
     }
 
     #[test]

@@ -72,7 +72,7 @@ last=$STAGE_LAST; unset STAGE_ENTER STAGE_NET STAGE_SPOOL STAGE_LAST SHLVL OLDPW
 exec setpriv --reuid cyrus --regid mail --init-groups bash -c "$last" bash "$exe" "$@""#;
 /// What this process has inherited must not reach the daemon; master hands over 0 to 4 and no more.
 const LAST: &str = r#"for fd in /proc/self/fd/*; do fd=${fd##*/}; if [ "$fd" -gt 4 ]; then eval "exec $fd>&-"; fi; done; unset fd SHLVL
-exec 2>/dev/null; exec "$@""#;
+filter=$STAGE_FILTER; unset STAGE_FILTER; exec 2>/dev/null; exec $filter "$@""#;
 
 impl Notifyd {
     /// The default stage, with the daemon started.
@@ -114,6 +114,11 @@ impl Notifyd {
             fences: 0,
             tmp,
         }
+    }
+
+    /// The socket that the daemons inherit.
+    pub fn socket(&self) -> &OwnedFd {
+        &self.socket
     }
 
     /// The stage's directory.

@@ -106,20 +106,9 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Puts the program at `path`. A process of its own copies it: a descriptor open for writing
-    /// in this one could slip into another test's child and make the program "busy" for exec.
+    /// Puts the program at `path`.
     pub fn install(path: &Path) -> Recorder {
-        let done = Command::new("install")
-            .args(["-m", "755"])
-            .arg(compiled())
-            .arg(path)
-            .status()
-            .expect("install");
-        assert!(
-            done.success(),
-            "cannot install the recorder at {}",
-            path.display()
-        );
+        install(compiled(), path);
         Recorder {
             path: path.to_owned(),
         }
@@ -206,26 +195,37 @@ impl Drop for Recorder {
     }
 }
 
-/// The compiled program; several test programs may build it at once, hence the rename.
+/// Puts a program at `path`. A process of its own copies it: a descriptor open for writing in this one could slip into another
+/// test's child and make the program "busy" for exec.
+pub(super) fn install(program: &Path, path: &Path) {
+    let done = Command::new("install")
+        .args(["-m", "755"])
+        .args([program, path])
+        .status()
+        .expect("install");
+    assert!(done.success(), "cannot install {}", path.display());
+}
+
 fn compiled() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let (fresh, done) = (
-            dir.join(format!("recorder.{}", std::process::id())),
-            dir.join("recorder"),
-        );
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stage/recorder.c");
-        let cc = Command::new("cc")
-            .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-            .arg(&fresh)
-            .arg(source)
-            .status();
-        assert!(
-            cc.expect("a C compiler").success(),
-            "recorder.c does not compile"
-        );
-        std::fs::rename(&fresh, &done).expect("rename the recorder");
-        done
-    })
+    BUILT.get_or_init(|| compile("recorder"))
+}
+
+/// Compiles a program of this folder; several test programs may do so at once, hence the rename.
+pub(super) fn compile(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let fresh = dir.join(format!("{name}.{}", std::process::id()));
+    let done = dir.join(name);
+    let source = format!("{}/tests/stage/{name}.c", env!("CARGO_MANIFEST_DIR"));
+    let cc = Command::new("cc")
+        .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+        .arg(&fresh)
+        .arg(source)
+        .status();
+    assert!(
+        cc.expect("a C compiler").success(),
+        "{name}.c does not compile"
+    );
+    std::fs::rename(&fresh, &done).expect("rename what was compiled");
+    done
 }

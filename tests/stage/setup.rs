@@ -2,7 +2,7 @@
 
 use super::notifyd::Notifyd;
 use super::ours;
-use super::recorder::Recorder;
+use super::recorder::{self, Recorder};
 use super::syslog::Syslog;
 use std::fmt::Write as _;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -127,6 +127,13 @@ impl Setup {
         self.receive_buffer = Some(bytes);
         self
     }
+    /// Lets the kernel answer the system calls with the numbers `first` to `last` with this error (`filter.c`).
+    pub fn refused(self, error: i32, first: u32, last: u32) -> Setup {
+        self.env(
+            "STAGE_FILTER",
+            &format!("{{dir}}/prog/filter {error} {first} {last}"),
+        )
+    }
     /// No /dev/log at start; [`Syslog::open`] makes one.
     pub fn no_devlog(mut self) -> Setup {
         self.devlog = false;
@@ -183,6 +190,9 @@ impl Setup {
             Recorder::install(&dir.join("prog/sendmail")),
             Recorder::install(&dir.join("prog/external")),
         );
+        if self.env.iter().any(|(name, _)| name == "STAGE_FILTER") {
+            recorder::install(&recorder::compile("filter"), &dir.join("prog/filter"));
+        }
         std::fs::write(dir.join("imapd.conf"), self.imapd_conf(dir)).expect("write imapd.conf");
         std::fs::set_permissions(dir.join("imapd.conf"), PermissionsExt::from_mode(0o644))
             .expect("chmod");

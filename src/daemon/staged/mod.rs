@@ -107,7 +107,7 @@ impl Staged {
         self.messages.changed()
     }
 
-    /// What was read may be read again: nothing is certain any more.
+    /// The queue may not have been empty when it seemed so: nothing is certain any more.
     pub(super) fn forget(&mut self) {
         self.messages.forget();
     }

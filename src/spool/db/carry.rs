@@ -4,8 +4,38 @@
 //! process that dies in between loses the table in memory anyway, so no row is ever in two tables on disk.
 
 use super::{COLUMNS, Db, Row, read_row};
-use rusqlite::{Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::path::Path;
+
+/// See [`Db::insert_missing`].
+pub(in crate::spool) fn insert_missing(
+    connection: &Connection,
+    rows: &[(Row, String)],
+) -> rusqlite::Result<usize> {
+    insert(connection, rows, "INSERT OR IGNORE")
+}
+
+fn insert(
+    connection: &Connection,
+    rows: &[(Row, String)],
+    insert: &str,
+) -> rusqlite::Result<usize> {
+    let transaction = connection.unchecked_transaction()?;
+    let mut count = 0;
+    for (row, state) in rows {
+        let kept = &row.kept;
+        count += transaction
+            .prepare_cached(&format!(
+                "{insert} INTO delivery ({COLUMNS}, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+            ))?
+            .execute(params![
+                kept.id, kept.method, row.due, kept.received, row.attempts, kept.uid, kept.file, row.error,
+                kept.notification, row.begun, row.crashes, row.delay, kept.user, row.waited, row.asked, state
+            ])?;
+    }
+    transaction.commit()?;
+    Ok(count)
+}
 
 impl Db {
     /// The oldest rows, in whatever state.
@@ -26,19 +56,15 @@ impl Db {
     /// # Errors
     /// When the file cannot be written; none is inserted then.
     pub fn insert_rows(&self, rows: &[(Row, String)]) -> rusqlite::Result<()> {
-        let transaction = self.connection.unchecked_transaction()?;
-        for (row, state) in rows {
-            let kept = &row.kept;
-            transaction
-                .prepare_cached(&format!(
-                    "INSERT INTO delivery ({COLUMNS}, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
-                ))?
-                .execute(params![
-                    kept.id, kept.method, row.due, kept.received, row.attempts, kept.uid, kept.file, row.error,
-                    kept.notification, row.begun, row.crashes, row.delay, kept.user, row.waited, row.asked, state
-                ])?;
-        }
-        transaction.commit()
+        insert(&self.connection, rows, "INSERT").map(drop)
+    }
+
+    /// The same, but for rows that are here already; how many were not.
+    ///
+    /// # Errors
+    /// When the file cannot be written; none is inserted then.
+    pub fn insert_missing(&self, rows: &[(Row, String)]) -> rusqlite::Result<usize> {
+        insert_missing(&self.connection, rows)
     }
 
     /// Whether the file can be locked for writing, which may take as long as another process has it; writes nothing.

@@ -179,7 +179,13 @@ struct LeftOut {
 impl LeftOut {
     fn add(&mut self, uri: &str, why: &str) {
         self.count += 1;
-        let shown = || format!("{}: {}", printable(uri.as_bytes(), 100), printable(why.as_bytes(), 100));
+        let shown = || {
+            format!(
+                "{}: {}",
+                printable(uri.as_bytes(), 100),
+                printable(why.as_bytes(), 100)
+            )
+        };
         self.first.get_or_insert_with(shown);
     }
 }

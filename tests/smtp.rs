@@ -373,6 +373,36 @@ fn tls_with_a_wrong_name_is_refused_and_nothing_goes_in_clear() {
     assert_eq!(alone.count("status=failed"), 0);
 }
 
+/// The server's new certificate is of a root that the system has only since a moment ago.
+#[test]
+fn a_root_that_is_added_later_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = |root: &str, address: String| Plan {
+        offers: &["STARTTLS"],
+        tls: Some(certificate("127.0.0.1", &dir.path().join(root))),
+        address,
+        ..Plan::default()
+    };
+    let server = Server::with(plan("old.pem", "127.0.0.1:0".into()), |at| match at.step {
+        Step::End => Act::SayAndClose("250 2.0.0 Ok: queued as 4711"),
+        _ => Act::Well,
+    });
+    let host = server.host();
+    let alone = set(&format!("{host}/tls"), &[]);
+    fs::copy(dir.path().join("old.pem"), alone.path("root.pem")).unwrap();
+    let alone = start_trusting(alone, "root.pem");
+    alone.send(&mail("bob"));
+    alone.wait_count("status=delivered", 1);
+    drop(server);
+    let server = Server::with(plan("new.pem", host), |_| Act::Well);
+    let both = ["old.pem", "new.pem"].map(|root| fs::read(dir.path().join(root)).unwrap());
+    fs::write(alone.path("root.pem"), both.concat()).unwrap();
+    alone.send(&mail("bob"));
+    alone.wait_count("status=delivered", 2);
+    assert_eq!(alone.count("status=deferred"), 0, "at the same attempt");
+    assert_eq!(server.mails().len(), 1);
+}
+
 #[test]
 #[ignore = "needs root, for port 465: run tests/run"]
 fn on_port_465_tls_begins_at_once() {

@@ -551,7 +551,7 @@ fn line(row: &Row, status: &str, why: &str, now: Micros) -> String {
 
 /// Whose notification it is; class `EVENT` has that in the event.
 fn user(n: &Notification) -> String {
-    let of_event = || Some(event::Event::parse(&n.message).ok()?.user()?.into_owned());
+    let of_event = || event::Front::read(&n.message).user;
     match n.user.is_empty() && n.class == b"EVENT" {
         true => printable(of_event().unwrap_or_default().as_bytes(), SHOWN),
         false => printable(&n.user, SHOWN),

@@ -285,7 +285,8 @@ impl Intake {
         let name = &notification.method;
         let shown = printable(name, 100);
         let class = printable(&notification.class, 100);
-        let key = [b"method ".as_slice(), name].concat();
+        // Names are anybody's: what is remembered of them is bounded.
+        let key = [b"method ".as_slice(), &name[..name.len().min(100)]].concat();
         self.warn(
             &key,
             1,

@@ -5,7 +5,7 @@
 //! not take at once is lost to it, and it is told how much that was. While nobody watches, an event costs the look
 //! at one flag.
 
-use crate::event::Event;
+use crate::event::{EventKind, Front};
 use crate::spool::files::WATCH;
 use crate::spool::{id_text, now};
 use crate::system::socket::Arrival;
@@ -109,13 +109,13 @@ fn cut(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]).into_owned()
 }
 
-/// An event's name and user.
+/// An event's name and user, as far as its front tells them: the intake's thread tells of each notification.
 fn about(message: &[u8]) -> (String, Option<String>) {
-    let Ok(event) = Event::parse(message) else {
-        return Default::default();
-    };
-    let user = event.user().map(|user| cut(user.as_bytes()));
-    (event.kind().name().to_owned(), user)
+    let front = Front::read(message);
+    let name = front.name.map_or(String::new(), |name| {
+        cut(EventKind::from_name(&name).name().as_bytes())
+    });
+    (name, front.user.map(|user| cut(user.as_bytes())))
 }
 
 /// Those who watch, as the rest of the daemon sees them.

@@ -10,9 +10,13 @@
 //! missing ones are no error, numbers may be strings and strings numbers, and bad
 //! UTF-8 or lone surrogates are replaced. The one error is [`NotAnObject`].
 //!
+//! Reading is bounded: of an event with more than 65,536 values the rest is left out, and where nobody may wait
+//! only the [`Front`] of it is looked at.
+//!
 //! Every kind is one row in `kind.rs`, every parameter one in `params.rs`. Class
 //! `IMIP` has the same shape without `event`; its keys are in the table too.
 
+mod json;
 mod kind;
 mod params;
 mod repair;
@@ -21,6 +25,7 @@ mod uidset;
 mod url;
 mod value;
 
+pub use json::Front;
 pub use kind::{EventGroup, EventKind};
 pub use params::{Param, Type};
 pub use time::{CalTime, Time};
@@ -61,8 +66,8 @@ impl<'a> Event<'a> {
     /// an object may hold is an error; of a repeated key the last value counts.
     pub fn parse(raw: &'a [u8]) -> Result<Event<'a>, NotAnObject> {
         // Nearly all events are good JSON: only what fails is repaired and read again.
-        let json: Json = serde_json::from_slice(raw)
-            .or_else(|_| serde_json::from_str(&repair::repair(raw)))
+        let json = json::read(raw)
+            .or_else(|_| json::read(repair::repair(raw).as_bytes()))
             .map_err(|e| NotAnObject(e.to_string()))?;
         let Json::Object(object) = json else {
             return Err(NotAnObject("another JSON value".into()));

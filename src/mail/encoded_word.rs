@@ -106,11 +106,8 @@ fn word(text: &[u8]) -> Option<Word> {
     if !is_known(&charset) {
         return None;
     }
-    let end = tail.windows(2).position(|w| w == b"?=")?;
+    let end = end_of_word(tail)?;
     let inside = &tail[..end];
-    if inside.contains(&b' ') {
-        return None;
-    }
     let bytes = match encoding {
         b"B" | b"b" => base64_decode(inside)?,
         b"Q" | b"q" => from_q(inside),
@@ -122,6 +119,21 @@ fn word(text: &[u8]) -> Option<Word> {
         bytes,
         length,
     })
+}
+
+/// Where the `?=` is that ends a word; none when a blank or another word comes first. So nothing is looked at again for
+/// each of many beginnings without an end.
+fn end_of_word(tail: &[u8]) -> Option<usize> {
+    for (n, two) in tail.windows(2).enumerate() {
+        // In base64 the end may stand behind an equals sign.
+        let begins = two == b"=?" && tail.get(n + 2) != Some(&b'=');
+        match two {
+            b"?=" => return Some(n),
+            _ if begins || two[0] == b' ' => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Character sets that mail-parser knows by name, and of which it makes U+FFFD, as browsers do.
@@ -202,6 +214,10 @@ mod tests {
             (b"=?ISO-2022-KR?B?8tXT?= x", "=?ISO-2022-KR?B?8tXT?= x"),
             (b"=?UTF-8?Q?a b?= =?", "=?UTF-8?Q?a b?= =?"),
             (b"=?UTF-8?X?a?=", "=?UTF-8?X?a?="),
+            (b"=?UTF-8?Q?a =?UTF-8?Q?b?=", "=?UTF-8?Q?a b"),
+            (b"=?UTF-8?Q?a=?UTF-8?Q?b?=", "=?UTF-8?Q?ab"),
+            (b"=?UTF-8?Q?a??= x", "a? x"),
+            (b"=?UTF-8?B?YQ==?=x", "ax"),
             ("=?ISO-8859-15*de?Q?5_=A4?=".as_bytes(), "5 €"),
             (b"=?windows-1252?Q?=93x=94?=", "\u{201c}x\u{201d}"),
             (b"\xff", "\u{fffd}"),

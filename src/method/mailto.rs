@@ -39,6 +39,8 @@ mod smtp;
 mod tally;
 mod transport;
 mod when;
+#[cfg(test)]
+mod work;
 
 pub use preview::{Letter as PreviewLetter, Preview, preview};
 pub use smtp::smtp_host;
@@ -55,7 +57,7 @@ use guard::{Attempt, Guard, Recipient, Standing};
 use limits::Account;
 use mail::{Composed, Mail};
 use mailbox::Mailboxes;
-use occasion::{Occasion, occasion, wants};
+use occasion::{Occasion, occasion, wanted_occasion, wants};
 use office::Office;
 use std::time::{Duration, Instant, SystemTime};
 use tally::Tally;
@@ -174,7 +176,8 @@ impl Mailto {
             // Should the process die in the next one, it is known what became of this one.
             if done < submissions.len() || !mail.remember.is_empty() {
                 let now = spool::now();
-                self.guard.record(now, attempt, account, n, mail, recipients);
+                self.guard
+                    .record(now, attempt, account, n, mail, recipients);
             }
         }
         let mut tally = Tally::default();
@@ -268,7 +271,7 @@ fn hold_back(office: &Office, delivery: &Delivery) -> Option<Outcome> {
 
 /// The mails that `delivery` leads to; reasons may quote what came, and are lines of printable text here.
 fn compose(office: &Office, delivery: &Delivery) -> Composed {
-    let composed = match occasion(&delivery.notification) {
+    let composed = match wanted_occasion(&office.config, &delivery.notification) {
         Some(Occasion::Sieve) => sieve::compose(office, delivery),
         Some(Occasion::Alarm) => alarm::compose(office, delivery),
         Some(Occasion::Quota) => quota::compose(office, delivery),

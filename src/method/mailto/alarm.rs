@@ -18,7 +18,9 @@ use super::when::{appointment, mailbox, mailbox_of, parts_or_null};
 use crate::config::toml::Recipients;
 use crate::event::{Event, Param};
 use crate::mail::address::Address;
-use crate::mail::calendar::{self, Moment, Person, parameter_text, status, unescape, unquoted, write, zone};
+use crate::mail::calendar::{
+    self, Moment, Person, parameter_text, status, unescape, unquoted, write, zone,
+};
 use crate::mail::mime::Part;
 use crate::system::syslog::printable;
 use jiff::Timestamp;
@@ -179,7 +181,13 @@ struct LeftOut {
 impl LeftOut {
     fn add(&mut self, uri: &str, why: &str) {
         self.count += 1;
-        let shown = || format!("{}: {}", printable(uri.as_bytes(), 100), printable(why.as_bytes(), 100));
+        let shown = || {
+            format!(
+                "{}: {}",
+                printable(uri.as_bytes(), 100),
+                printable(why.as_bytes(), 100)
+            )
+        };
         self.first.get_or_insert_with(shown);
     }
 }

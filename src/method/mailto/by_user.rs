@@ -131,6 +131,9 @@ mod tests {
         let table = table.map(|(key, n)| (key.to_owned(), n));
         let all = ByUser::new("t", &BTreeMap::from(table), &names);
         let of = |user| all.get(&names, user).copied();
-        assert_eq!((of("alice"), of("bob"), of("b@x")), (Some(2), Some(1), None));
+        assert_eq!(
+            (of("alice"), of("bob"), of("b@x")),
+            (Some(2), Some(1), None)
+        );
     }
 }

@@ -115,8 +115,10 @@ impl Guard {
         mails: &[Mail],
     ) -> rusqlite::Result<Vec<Vec<Recipient>>> {
         let limited = |mail: &Mail| !self.limits.are_off(!mail.owner.is_empty());
-        let needs_ledger =
-            attempt.begun > 1 || mails.iter().any(|mail| mail.once.is_some() || limited(mail));
+        let needs_ledger = attempt.begun > 1
+            || mails
+                .iter()
+                .any(|mail| mail.once.is_some() || limited(mail));
         if !needs_ledger {
             return self.each(account, mails, |_, seat| {
                 Ok(match seat.without_ledger() {
@@ -371,7 +373,12 @@ fn delivery_key(id: i64) -> Vec<u8> {
 
 fn progress_key(id: i64, n: usize, to: &Address) -> Vec<u8> {
     let n = u32::try_from(n).unwrap_or(u32::MAX);
-    [&delivery_key(id), n.to_be_bytes().as_slice(), to.key().as_bytes()].concat()
+    [
+        &delivery_key(id),
+        n.to_be_bytes().as_slice(),
+        to.key().as_bytes(),
+    ]
+    .concat()
 }
 
 fn once_key(once: &Once, mailbox: &str) -> Vec<u8> {

@@ -103,7 +103,12 @@ impl Limits {
         let user = mailboxes.of_user(account.user);
         let kind = format!("{:?}", account.kind);
         let bucket = |letter: &[u8], limit, parts: &[&[u8]], whose: String| Bucket {
-            key: [b"B", letter, &digest(&[&[kind.as_bytes(), &user], parts].concat())].concat(),
+            key: [
+                b"B",
+                letter,
+                &digest(&[&[kind.as_bytes(), &user], parts].concat()),
+            ]
+            .concat(),
             limit,
             whose,
         };
@@ -119,7 +124,12 @@ impl Limits {
             let mailbox = mailboxes.of_address(to, account.user);
             let whose = format!("to {} {of}", printable(to.key().as_bytes(), 300));
             let parts = [mailbox.as_bytes()];
-            all.push(bucket(b"r", self.recipient, &parts, whose.trim_end().to_owned()));
+            all.push(bucket(
+                b"r",
+                self.recipient,
+                &parts,
+                whose.trim_end().to_owned(),
+            ));
         }
         all
     }
@@ -137,7 +147,10 @@ fn level(entries: &Entries<'_>, bucket: &Bucket) -> rusqlite::Result<Level> {
         })
     });
     let Some(Level { left, at }) = known else {
-        return Ok(Level { left: full, at: now });
+        return Ok(Level {
+            left: full,
+            at: now,
+        });
     };
     if at > now {
         put(entries, bucket, Level { left, at: now })?;

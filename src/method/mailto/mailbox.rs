@@ -52,7 +52,11 @@ impl Mailboxes {
             SameMailbox::All => format!("{}@{domain}", without_detail(local).to_lowercase()),
             SameMailbox::Site if !ours => key,
             SameMailbox::Site => {
-                let domain = if self.is_default(domain) { &self.domain } else { domain };
+                let domain = if self.is_default(domain) {
+                    &self.domain
+                } else {
+                    domain
+                };
                 format!("{}@{domain}", self.mailbox(local))
             }
         }
@@ -88,7 +92,11 @@ impl Mailboxes {
     /// The user, or the shared mailbox, that a local part names.
     fn mailbox(&self, local: &str) -> String {
         let user = without_detail(local);
-        let named = if user.as_bytes() == self.postuser { local } else { user };
+        let named = if user.as_bytes() == self.postuser {
+            local
+        } else {
+            user
+        };
         match self.downcase_recipients {
             true => named.to_lowercase(),
             false => named.to_owned(),
@@ -139,7 +147,13 @@ mod tests {
         assert_eq!(keys, [lower, upper, lower, lower, upper]);
         assert_eq!(
             addresses(DEFAULT, SameMailbox::Exact, &ONE),
-            ["r2@site.test", "R2@site.test", "r2+0@site.test", "r2", "R2+a+b"]
+            [
+                "r2@site.test",
+                "R2@site.test",
+                "r2+0@site.test",
+                "r2",
+                "R2+a+b"
+            ]
         );
     }
 
@@ -161,7 +175,11 @@ mod tests {
     #[test]
     fn shared_mailboxes_are_told_apart() {
         let conf = format!("{DEFAULT}postuser: bb\n");
-        let keys = addresses(&conf, SameMailbox::Site, &["bb+a@site.test", "bb+b@site.test"]);
+        let keys = addresses(
+            &conf,
+            SameMailbox::Site,
+            &["bb+a@site.test", "bb+b@site.test"],
+        );
         assert_eq!(keys, ["bb+a@site.test", "bb+b@site.test"]);
     }
 
@@ -172,9 +190,15 @@ mod tests {
             assert_eq!(of(DEFAULT, SameMailbox::Site, name), b"o2", "{name}");
             assert_eq!(of(DEFAULT, SameMailbox::Exact, name), name.as_bytes());
         }
-        assert_eq!(of(DEFAULT, SameMailbox::Site, "O2@Virt.test"), b"o2@virt.test");
+        assert_eq!(
+            of(DEFAULT, SameMailbox::Site, "O2@Virt.test"),
+            b"o2@virt.test"
+        );
         let conf = format!("{DEFAULT}username_tolower: no\n");
         assert_eq!(of(&conf, SameMailbox::Site, "O2@site.test"), b"O2");
-        assert_eq!(of(&conf, SameMailbox::Site, "\u{e9}\u{ff}"), "\u{e9}\u{ff}".as_bytes());
+        assert_eq!(
+            of(&conf, SameMailbox::Site, "\u{e9}\u{ff}"),
+            "\u{e9}\u{ff}".as_bytes()
+        );
     }
 }

@@ -117,7 +117,9 @@ impl Office {
 
     /// The language of `user`: his own, else his domain's, else the usual one.
     fn language(&self, user: &[u8]) -> &str {
-        let own = self.languages.get(&self.names, &String::from_utf8_lossy(user));
+        let own = self
+            .languages
+            .get(&self.names, &String::from_utf8_lossy(user));
         own.unwrap_or(&self.config.templates.language.0)
     }
 

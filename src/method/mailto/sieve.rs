@@ -104,8 +104,7 @@ fn no_mail_about(office: &Office, trigger: &Trigger) -> Option<&'static str> {
     {
         return Some("no mail: the message that it is about is a mail of ours");
     }
-    let automatic =
-        "no mail: the message that it is about was sent by a program (Auto-Submitted)";
+    let automatic = "no mail: the message that it is about was sent by a program (Auto-Submitted)";
     trigger.automatic.then_some(automatic)
 }
 

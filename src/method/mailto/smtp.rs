@@ -3,7 +3,7 @@
 //! ```text
 //!   submit   waits for the answer, and looks at the time and at `cancel`    smtp.rs
 //!   line     a thread with at most one connection                           smtp/line.rs
-//!            connect: TCP, EHLO, TLS, AUTH                                  smtp/connection.rs place.rs offers.rs
+//!            connect: TCP, EHLO, TLS, AUTH                                  smtp/connection.rs place.rs addresses.rs trust.rs offers.rs
 //!            one mail: MAIL, RCPT, DATA, and what the replies mean          smtp/talk.rs data.rs reply.rs
 //! ```
 //!
@@ -24,6 +24,7 @@
 //!
 //! What can go wrong: everything. Each answer says what, in one line, with the server's own words where there are any.
 
+mod addresses;
 mod connection;
 mod data;
 mod line;
@@ -31,6 +32,7 @@ mod offers;
 mod place;
 mod reply;
 mod talk;
+mod trust;
 mod turn;
 
 use super::transport::{Answer, Letter, Transport};

@@ -33,7 +33,9 @@ impl Tally {
                     self.said = Some(why.clone());
                 }
             }
-            (State::Refused(words) | State::CopyRefused(words), ..) => self.refused.push(format!("{to}: {words}")),
+            (State::Refused(words) | State::CopyRefused(words), ..) => {
+                self.refused.push(format!("{to}: {words}"))
+            }
             (State::GivenUp, ..) => self.refused.push(format!("{to}: {GIVEN_UP}")),
             (_, Standing::Repeat, _) => {}
             (_, Standing::TooLate, _) => self.late = true,

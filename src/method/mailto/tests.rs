@@ -83,7 +83,12 @@ impl Stage {
             *begun
         };
         let attempt = Attempt { id, begun, asked };
-        send(&self.mailto, &attempt, std::slice::from_ref(mail), &Cancel::new().unwrap())
+        send(
+            &self.mailto,
+            &attempt,
+            std::slice::from_ref(mail),
+            &Cancel::new().unwrap(),
+        )
     }
 
     /// To whom the last submission went.

@@ -128,9 +128,10 @@ struct Times {
 impl Times {
     fn of(event: &Event, reader: Option<&TimeZone>) -> Times {
         let all = [&event.start, &event.end];
-        let named = all.into_iter().flatten().find(|moment| {
-            matches!(moment, Moment::Zoned(_)) && !moment.is_utc()
-        });
+        let named = all
+            .into_iter()
+            .flatten()
+            .find(|moment| matches!(moment, Moment::Zoned(_)) && !moment.is_utc());
         let usual = match named {
             Some(Moment::Zoned(zoned)) => Some(zoned.time_zone()),
             _ => reader,
@@ -164,7 +165,9 @@ impl Times {
             (Some(start), Some(recurrence)) => recurrence.beside(start),
             _ => None,
         };
-        let moved_from = compared.clone().filter(|before| Some(before) != start.as_ref());
+        let moved_from = compared
+            .clone()
+            .filter(|before| Some(before) != start.as_ref());
         Times {
             start,
             recurrence: compared.or(recurrence),

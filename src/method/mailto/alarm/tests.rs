@@ -42,7 +42,9 @@ fn to(composed: Composed) -> Vec<String> {
 fn an_alarm_has_a_hundred_recipients_at_most() {
     let desk = desk(|config| config.alarm.recipients = Recipients::Any);
     let uri = |n: usize| format!("mailto:r{n}@Example.org");
-    let uris: Vec<String> = (0..5000).flat_map(|n| [uri(n), uri(n).replace("Example", "EXAMPLE")]).collect();
+    let uris: Vec<String> = (0..5000)
+        .flat_map(|n| [uri(n), uri(n).replace("Example", "EXAMPLE")])
+        .collect();
     let event = serde_json::json!({
         "event": "CalendarAlarm", "action": "email", "userId": "alice", "alarmTime": "20261122T180000Z",
         "alarmRecipients": uris,
@@ -50,7 +52,10 @@ fn an_alarm_has_a_hundred_recipients_at_most() {
     let mails = mails(compose(&desk.office, &of("EVENT", "", &event.to_string())));
     assert_eq!(mails.len(), RECIPIENTS);
     let to = |n: usize| field(&mails[n], "To");
-    assert_eq!((to(0), to(1)), ("r0@Example.org".into(), "r1@Example.org".into()));
+    assert_eq!(
+        (to(0), to(1)),
+        ("r0@Example.org".into(), "r1@Example.org".into())
+    );
 }
 
 #[test]
@@ -265,7 +270,10 @@ fn people_are_decoded_as_in_invitations() {
             "attendeeStatus":["",""],"organizer":"\"mailto:chef@example.net\""}"#,
     );
     let mails = mails(compose(&desk.office, &delivery));
-    let to: Vec<String> = mails.iter().map(|mail| mail.recipients[0].to_string()).collect();
+    let to: Vec<String> = mails
+        .iter()
+        .map(|mail| mail.recipients[0].to_string())
+        .collect();
     assert_eq!(to, ["ben@example.org", "z@example.net", "a+b@example.net"]);
     let event = Event::parse(&delivery.notification.message).unwrap();
     let alarm = Alarm::read(&event, delivery.received);
@@ -369,12 +377,14 @@ fn the_file_of_an_instance_in_a_zone() {
 #[test]
 fn a_zone_that_nobody_knows_does_not_make_it_late() {
     let desk = desk(|_| {});
-    let delivery = alarm(
-        r#","timezone":"custom_X","start":"20261122T190112","alarmTime":"20261122T185112""#,
-    );
+    let delivery =
+        alarm(r#","timezone":"custom_X","start":"20261122T190112","alarmTime":"20261122T185112""#);
     let mail = mails(compose(&desk.office, &delivery)).remove(0);
     assert_eq!(mail.wanted, Some(delivery.received));
-    assert!(parts_of(&mail).iter().all(|part| part.1.is_none()), "no file");
+    assert!(
+        parts_of(&mail).iter().all(|part| part.1.is_none()),
+        "no file"
+    );
     let event = Event::parse(&delivery.notification.message).unwrap();
     let values = values(
         &desk.office,

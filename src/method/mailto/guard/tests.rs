@@ -188,7 +188,11 @@ fn an_abandoned_attempt_that_ends_late_undoes_nothing() {
     let mut second = record(2, lost());
     second(&guard, &mail);
     first(&guard, &mail);
-    assert_eq!(admit(&guard, NOW, 1, 3, &mail), [Standing::Done], "given up");
+    assert_eq!(
+        admit(&guard, NOW, 1, 3, &mail),
+        [Standing::Done],
+        "given up"
+    );
     let mut first = record(1, sent());
     first(&guard, &mail);
     let known = admit_for(&guard, NOW, &SIEVE, &attempt(1, 3), &mail);
@@ -256,7 +260,10 @@ fn what_is_above_a_limit_goes_when_there_is_room_again() {
     let stage = Stage::new("[mailto]\nowner_limit = 2\nrecipient_limit = 0\n");
     let mail = mail(&BOB, None);
     for id in 1..3 {
-        assert_eq!(try_all(&stage.guard(), id, 1, &mail, &sent()), [Standing::Go]);
+        assert_eq!(
+            try_all(&stage.guard(), id, 1, &mail, &sent()),
+            [Standing::Go]
+        );
     }
     let limited = |standing: &[Standing]| matches!(standing, [Standing::Limited(_)]);
     assert!(limited(&try_all(&stage.guard(), 3, 1, &mail, &sent())));
@@ -292,9 +299,8 @@ fn limits_are_for_each_kind_and_user() {
         let standing = admit_for(&guard, NOW, &account, &attempt(id, 1), &mail).remove(0);
         standing.standing == Standing::Go
     };
-    let mut sent = |kind, user: &'static [u8], owned| {
-        (0..9).filter(|_| one(kind, user, owned)).count()
-    };
+    let mut sent =
+        |kind, user: &'static [u8], owned| (0..9).filter(|_| one(kind, user, owned)).count();
     assert_eq!(sent(Occasion::Sieve, b"mallory", true), 5);
     assert_eq!(sent(Occasion::Sieve, b"carol", true), 5, "her own script");
     assert_eq!(sent(Occasion::SignIn, b"carol", false), 5);
@@ -320,7 +326,13 @@ fn a_clock_that_is_set_back_costs_an_hour_at_most() {
 fn a_mail_that_leaves_whole_at_its_first_attempt_writes_nothing() {
     let stage = Stage::new("[mailto]\nowner_limit = 0\nrecipient_limit = 0\n");
     let guard = stage.guard();
-    let standing = admit(&guard, NOW, 1, 1, &mail(&["a@x.example", "b@x.example"], None));
+    let standing = admit(
+        &guard,
+        NOW,
+        1,
+        1,
+        &mail(&["a@x.example", "b@x.example"], None),
+    );
     assert_eq!(standing, [Standing::Go, Standing::Go]);
     assert!(!stage.dir.path().join("ledger.db").exists());
 }

@@ -168,7 +168,9 @@ fn who_has_no_mail_address_gets_none() {
 /// What a mail to `recipient` about an object with these lines has for its To, or why there is none.
 fn to(recipient: &str, lines: &str) -> String {
     let desk = desk(|_| {});
-    let ical = format!("BEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nUID:1\n{lines}\nEND:VEVENT\nEND:VCALENDAR\n");
+    let ical = format!(
+        "BEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nUID:1\n{lines}\nEND:VEVENT\nEND:VCALENDAR\n"
+    );
     let message = json!({"recipient": recipient, "sender": "alice@cyr.test", "ical": ical});
     match compose(&desk.office, &of("IMIP", "alice", &message.to_string())) {
         Composed::Mails(mails) => {
@@ -186,20 +188,68 @@ fn to(recipient: &str, lines: &str) -> String {
 fn a_recipient_that_is_percent_coded_is_whom_the_object_names() {
     for (recipient, lines, address) in [
         // Cyrus 3.6: the URI as it stands in the object.
-        ("ben%2Bkal@example.net", "ATTENDEE;CN=Ben:mailto:ben%2Bkal@example.net", "ben+kal@example.net"),
-        ("Ben%2bKal@Example.net", "ATTENDEE:MAILTO:Ben%2bKal@Example.net", "Ben+Kal@Example.net"),
-        ("ben%2Bkal@example.net", "ORGANIZER:mailto:ben%2Bkal@example.net", "ben+kal@example.net"),
-        ("%22ben%20k%22@example.net", "ATTENDEE:mailto:%22ben%20k%22@example.net", "\"ben k\"@example.net"),
-        ("ben@example.net?subject=x", "ATTENDEE:mailto:ben@example.net?subject=x", "ben@example.net"),
-        ("j%C3%BCrgen@example.net", "ATTENDEE:mailto:j%C3%BCrgen@example.net", "jürgen@example.net"),
+        (
+            "ben%2Bkal@example.net",
+            "ATTENDEE;CN=Ben:mailto:ben%2Bkal@example.net",
+            "ben+kal@example.net",
+        ),
+        (
+            "Ben%2bKal@Example.net",
+            "ATTENDEE:MAILTO:Ben%2bKal@Example.net",
+            "Ben+Kal@Example.net",
+        ),
+        (
+            "ben%2Bkal@example.net",
+            "ORGANIZER:mailto:ben%2Bkal@example.net",
+            "ben+kal@example.net",
+        ),
+        (
+            "%22ben%20k%22@example.net",
+            "ATTENDEE:mailto:%22ben%20k%22@example.net",
+            "\"ben k\"@example.net",
+        ),
+        (
+            "ben@example.net?subject=x",
+            "ATTENDEE:mailto:ben@example.net?subject=x",
+            "ben@example.net",
+        ),
+        (
+            "j%C3%BCrgen@example.net",
+            "ATTENDEE:mailto:j%C3%BCrgen@example.net",
+            "jürgen@example.net",
+        ),
         // Cyrus 3.8: decoded.
-        ("ben+kal@example.net", "ATTENDEE;CN=Ben:mailto:ben%2Bkal@example.net", "ben+kal@example.net"),
-        ("100%25@example.net", "ATTENDEE:mailto:100%2525@example.net", "100%25@example.net"),
+        (
+            "ben+kal@example.net",
+            "ATTENDEE;CN=Ben:mailto:ben%2Bkal@example.net",
+            "ben+kal@example.net",
+        ),
+        (
+            "100%25@example.net",
+            "ATTENDEE:mailto:100%2525@example.net",
+            "100%25@example.net",
+        ),
         // Written plainly, and somebody whom the object does not name.
-        ("ben+kal@example.net", "ATTENDEE:mailto:ben+kal@example.net", "ben+kal@example.net"),
-        ("a%2Bb@example.net", "ATTENDEE:mailto:ben@example.net", "a%2Bb@example.net"),
-        ("ben@example.net", "ATTENDEE:\"mailto:ben@example.net\"", "ben@example.net"),
-        ("\"mailto:ben@example.net\"", "ATTENDEE:\"mailto:ben@example.net\"", "ben@example.net"),
+        (
+            "ben+kal@example.net",
+            "ATTENDEE:mailto:ben+kal@example.net",
+            "ben+kal@example.net",
+        ),
+        (
+            "a%2Bb@example.net",
+            "ATTENDEE:mailto:ben@example.net",
+            "a%2Bb@example.net",
+        ),
+        (
+            "ben@example.net",
+            "ATTENDEE:\"mailto:ben@example.net\"",
+            "ben@example.net",
+        ),
+        (
+            "\"mailto:ben@example.net\"",
+            "ATTENDEE:\"mailto:ben@example.net\"",
+            "ben@example.net",
+        ),
     ] {
         assert_eq!(to(recipient, lines), address, "{recipient} {lines}");
     }
@@ -209,16 +259,52 @@ fn a_recipient_that_is_percent_coded_is_whom_the_object_names() {
 fn mail_goes_where_the_email_parameter_says() {
     let uuid = "urn:uuid:11111111-2222-3333-4444-555555555555";
     for (recipient, lines, address) in [
-        (uuid, format!("ATTENDEE;CN=Ext;EMAIL=ext@example.net;PARTSTAT=NEEDS-ACTION:{uuid}"), "ext@example.net"),
-        ("/aMTIz/principal/", "ATTENDEE;CN=Ext;CUTYPE=INDIVIDUAL;EMAIL=ext@example.net:/aMTIz/principal/".into(), "ext@example.net"),
-        ("https://dav.example/p/ext/", "ATTENDEE;EMAIL=\"ext@example.net\":https://dav.example/p/ext/".into(), "ext@example.net"),
-        ("invalid:nomail", "ATTENDEE;EMAIL=\"mailto:ext@example.net\":invalid:nomail".into(), "ext@example.net"),
-        (uuid, format!("ORGANIZER;EMAIL=boss@example.net:{uuid}"), "boss@example.net"),
+        (
+            uuid,
+            format!("ATTENDEE;CN=Ext;EMAIL=ext@example.net;PARTSTAT=NEEDS-ACTION:{uuid}"),
+            "ext@example.net",
+        ),
+        (
+            "/aMTIz/principal/",
+            "ATTENDEE;CN=Ext;CUTYPE=INDIVIDUAL;EMAIL=ext@example.net:/aMTIz/principal/".into(),
+            "ext@example.net",
+        ),
+        (
+            "https://dav.example/p/ext/",
+            "ATTENDEE;EMAIL=\"ext@example.net\":https://dav.example/p/ext/".into(),
+            "ext@example.net",
+        ),
+        (
+            "invalid:nomail",
+            "ATTENDEE;EMAIL=\"mailto:ext@example.net\":invalid:nomail".into(),
+            "ext@example.net",
+        ),
+        (
+            uuid,
+            format!("ORGANIZER;EMAIL=boss@example.net:{uuid}"),
+            "boss@example.net",
+        ),
         // Mail has an address of its own.
-        ("ext@example.net", "ATTENDEE;EMAIL=other@example.net:mailto:ext@example.net".into(), "ext@example.net"),
-        (uuid, format!("ATTENDEE;CN=ext@example.net:{uuid}"), "no recipient: urn:uuid:11111111-2222-3333-4444-555555555555 is no mail address"),
-        (uuid, format!("ATTENDEE;EMAIL=a b:{uuid}"), "no recipient: urn:uuid:11111111-2222-3333-4444-555555555555 has an EMAIL that has a blank in it"),
-        ("/aMTIz/principal/", String::new(), "no recipient: /aMTIz/principal/ is no mail address"),
+        (
+            "ext@example.net",
+            "ATTENDEE;EMAIL=other@example.net:mailto:ext@example.net".into(),
+            "ext@example.net",
+        ),
+        (
+            uuid,
+            format!("ATTENDEE;CN=ext@example.net:{uuid}"),
+            "no recipient: urn:uuid:11111111-2222-3333-4444-555555555555 is no mail address",
+        ),
+        (
+            uuid,
+            format!("ATTENDEE;EMAIL=a b:{uuid}"),
+            "no recipient: urn:uuid:11111111-2222-3333-4444-555555555555 has an EMAIL that has a blank in it",
+        ),
+        (
+            "/aMTIz/principal/",
+            String::new(),
+            "no recipient: /aMTIz/principal/ is no mail address",
+        ),
     ] {
         assert_eq!(to(recipient, &lines), address, "{recipient} {lines}");
     }
@@ -227,10 +313,20 @@ fn mail_goes_where_the_email_parameter_says() {
 #[test]
 fn people_without_an_address_of_mail_are_shown_by_name_or_email() {
     let uuid = "urn:uuid:11111111-2222-3333-4444-555555555555";
-    let ical = format!("BEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nORGANIZER;CN=Chef:\"mailto:ch%2Bef@x.example\"\nATTENDEE;EMAIL=ext@example.org;CN=Ext:{uuid}\nATTENDEE;CN=Room 4:{uuid}4\nATTENDEE:{uuid}5\nEND:VEVENT\nEND:VCALENDAR\n");
+    let ical = format!(
+        "BEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nORGANIZER;CN=Chef:\"mailto:ch%2Bef@x.example\"\nATTENDEE;EMAIL=ext@example.org;CN=Ext:{uuid}\nATTENDEE;CN=Room 4:{uuid}4\nATTENDEE:{uuid}5\nEND:VEVENT\nEND:VCALENDAR\n"
+    );
     let values = read(&made("", &ical)).values(b"alice");
-    assert_eq!(values["organizer"], json!({"name": "Chef", "email": "ch+ef@x.example"}));
-    let emails: Vec<&Value> = values["attendees"].as_array().unwrap().iter().map(|a| &a["email"]).collect();
+    assert_eq!(
+        values["organizer"],
+        json!({"name": "Chef", "email": "ch+ef@x.example"})
+    );
+    let emails: Vec<&Value> = values["attendees"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| &a["email"])
+        .collect();
     assert_eq!(emails, ["ext@example.org", "", &format!("{uuid}5")]);
     assert_eq!(values["recipient"]["name"], "Ext", "found by EMAIL");
 }

@@ -41,7 +41,11 @@ fn the_table_in_the_head_is_what_happens() {
     for row in rows {
         let cells = cells(row);
         for (event, after) in events.iter().zip(&cells[1..]) {
-            assert_eq!(state(cells[0]).next(*event), state(after), "{event:?}: {row}");
+            assert_eq!(
+                state(cells[0]).next(*event),
+                state(after),
+                "{event:?}: {row}"
+            );
         }
     }
 }
@@ -75,12 +79,21 @@ fn the_words_of_a_refusal_are_bounded() {
     let State::Refused(words) = State::New.next(Event::Answer(&answer)) else {
         panic!("refused")
     };
-    assert!(words.len() <= WORDS + 20 && !words.contains('\u{9b}'), "{words}");
+    assert!(
+        words.len() <= WORDS + 20 && !words.contains('\u{9b}'),
+        "{words}"
+    );
 }
 
 fn any_state() -> impl Strategy<Value = State> {
     let words = [
-        "New", "Admitted", "Unknown", "GivenUp", "Refused", "CopyRefused", "Sent",
+        "New",
+        "Admitted",
+        "Unknown",
+        "GivenUp",
+        "Refused",
+        "CopyRefused",
+        "Sent",
     ];
     prop::sample::select(words.to_vec()).prop_map(state)
 }

@@ -1,20 +1,22 @@
-//! A connection to the mail server: TCP, greeting, EHLO, TLS, AUTH.
+//! A connection to the mail server: TCP (see [`super::addresses`]), greeting, EHLO, TLS (see [`super::trust`]), AUTH.
 //!
 //! What goes wrong here is an administrator's to mend, on his server or in his imapd.conf, and nobody has the mail yet:
 //! whatever the server answers, it is tried again later.
 
 use super::super::office::NO_DOMAIN;
+use super::addresses::{in_order, look_up, share};
 use super::offers::Offers;
 use super::place::{Place, Tls};
 use super::reply::{Reply, io_why, why};
+use super::trust::{self, Trust};
 use crate::config::Settings;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::Ehlo;
 use lettre::transport::smtp::extension::ClientId;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a reply may take before there are data. RFC 5321 section 4.5.3.2 has five minutes, which all of an
@@ -30,8 +32,31 @@ pub(super) struct Server {
     /// The domain of users who are named without one: an SMTP server need not know any (RFC 5321 section 2.3.5).
     pub(super) domain: String,
     login: Option<Result<Credentials, String>>,
-    /// Made when it is first needed: it reads all roots of the system.
-    trust: Mutex<Option<TlsParameters>>,
+    trust: Mutex<Trust>,
+    /// The address that worked last.
+    good: Mutex<Option<SocketAddr>>,
+    /// Finds the addresses of the server.
+    pub(super) look_up: LookUp,
+}
+
+/// Finds the addresses of a mail server, or tells why there are none.
+pub(super) type LookUp = Box<dyn Fn(&Place) -> Result<Vec<SocketAddr>, String> + Send + Sync>;
+
+/// Why there is no connection.
+struct Failure {
+    /// For the log.
+    why: String,
+    /// Whether the server's certificate is not trusted.
+    is_certificate: bool,
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Failure {
+        Failure {
+            why,
+            is_certificate: false,
+        }
+    }
 }
 
 /// The times of an attempt.
@@ -103,7 +128,9 @@ impl Server {
             hello: ClientId::Domain(text(&settings.servername)),
             domain: text(domain),
             login,
-            trust: Mutex::new(None),
+            trust: Mutex::default(),
+            good: Mutex::default(),
+            look_up: Box::new(look_up),
         }
     }
 
@@ -115,28 +142,26 @@ impl Server {
             .unwrap_or_default()
     }
 
-    /// Connects.
+    /// Connects. When the server's certificate is not trusted, once more with the roots as they are now.
     ///
     /// # Errors
     /// Why there is no connection, for the log.
     pub(super) fn connect(&self, clock: &Clock) -> Result<Connection, String> {
+        let connected = match self.try_connect(clock) {
+            Err(failure) if failure.is_certificate && lock(&self.trust).renew(Instant::now()) => {
+                self.try_connect(clock)
+            }
+            other => other,
+        };
+        connected.map_err(|failure| failure.why)
+    }
+
+    fn try_connect(&self, clock: &Clock) -> Result<Connection, Failure> {
         let place = self.place.as_ref().map_err(String::clone)?;
         let named = |why: String| format!("{place}: {why}");
-        let addresses = addresses(place).map_err(named)?;
-        let wrapped = match place.tls {
-            Tls::FromStart => Some(self.trust(place).map_err(named)?),
-            _ => None,
-        };
-        let limit = clock.reply().map_err(named)?;
-        let connected = SmtpConnection::connect(
-            addresses.as_slice(),
-            Some(limit),
-            &self.hello,
-            wrapped.as_ref(),
-            None,
-        );
-        let mut smtp = connected.map_err(|error| told(place, &error, "the connection"))?;
-        let is_here = addresses.iter().all(|address| address.ip().is_loopback());
+        let found = (self.look_up)(place).map_err(named)?;
+        let mut smtp = self.reach(place, &found, clock)?;
+        let is_here = found.iter().all(|address| address.ip().is_loopback());
         let offered = Offered {
             tls: smtp.can_starttls(),
             login: can_log_in(&smtp),
@@ -165,28 +190,64 @@ impl Server {
         })
     }
 
+    /// A connection to one of the addresses, as far as the reply to EHLO.
+    fn reach(
+        &self,
+        place: &Place,
+        found: &[SocketAddr],
+        clock: &Clock,
+    ) -> Result<SmtpConnection, Failure> {
+        let named = |why: String| format!("{place}: {why}");
+        let wrapped = match place.tls {
+            Tls::FromStart => Some(self.trust(place).map_err(named)?),
+            _ => None,
+        };
+        let order = in_order(found, *lock(&self.good));
+        let (mut whys, mut is_certificate) = (Vec::new(), false);
+        for (n, address) in order.iter().enumerate() {
+            let limit = share(clock.reply().map_err(named)?, order.len() - n);
+            let connected =
+                SmtpConnection::connect(address, Some(limit), &self.hello, wrapped.as_ref(), None);
+            match connected {
+                Ok(smtp) => {
+                    *lock(&self.good) = Some(*address);
+                    return Ok(smtp);
+                }
+                Err(error) => {
+                    is_certificate |= trust::is_certificate(&error);
+                    whys.push(told(place, &error, "the connection"));
+                }
+            }
+        }
+        whys.dedup();
+        Err(Failure {
+            why: whys.join("; "),
+            is_certificate,
+        })
+    }
+
     fn start_tls(
         &self,
         place: &Place,
         smtp: &mut SmtpConnection,
         clock: &Clock,
-    ) -> Result<(), String> {
+    ) -> Result<(), Failure> {
         let named = |why: String| format!("{place}: {why}");
         let trust = self.trust(place).map_err(named)?;
         set_timeout(smtp, clock.reply().map_err(named)?).map_err(named)?;
-        smtp.starttls(&trust, &self.hello)
-            .map_err(|error| told(place, &error, "STARTTLS"))
+        smtp.starttls(&trust, &self.hello).map_err(|error| Failure {
+            why: told(place, &error, "STARTTLS"),
+            is_certificate: trust::is_certificate(&error),
+        })
     }
 
-    /// The roots of the system, and the name that the certificate must have.
     fn trust(&self, place: &Place) -> Result<TlsParameters, String> {
-        let mut trust = self.trust.lock().unwrap_or_else(PoisonError::into_inner);
-        if trust.is_none() {
-            let made = TlsParameters::new(place.host.clone());
-            *trust = Some(made.map_err(|error| format!("TLS: {}", why(&error)))?);
-        }
-        trust.clone().ok_or_else(String::new)
+        lock(&self.trust).of(&place.host)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a server offers as long as nothing is encrypted.
@@ -239,18 +300,6 @@ fn log_in(
     match smtp.auth(MECHANISMS, credentials) {
         Ok(_) => Ok(()),
         Err(error) => Err(told(place, &error, "AUTH")),
-    }
-}
-
-fn addresses(place: &Place) -> Result<Vec<SocketAddr>, String> {
-    let host = (place.host.as_str(), place.port);
-    let found = host.to_socket_addrs();
-    let found: Vec<SocketAddr> = found
-        .map_err(|error| format!("no address: {}", io_why(&error)))?
-        .collect();
-    match found.is_empty() {
-        true => Err("no address".into()),
-        false => Ok(found),
     }
 }
 

@@ -432,3 +432,72 @@ fn nobody_there_is_told_in_few_words() {
     let told = "smtp_host: lmtp: no port; a number is needed";
     assert_eq!(answers, [Answer::Temporary(told.into())]);
 }
+
+/// A client of a server with these addresses.
+fn smtp_at(addresses: &[std::net::SocketAddr]) -> Smtp {
+    let mut smtp = smtp_with("mx.test:25", "");
+    let addresses = addresses.to_vec();
+    let server = Arc::get_mut(&mut smtp.server).unwrap();
+    server.look_up = Box::new(move |_| Ok(addresses.clone()));
+    smtp
+}
+
+/// An address that drops packets: nobody takes the connections that wait there, and there is no room for more.
+fn full() -> (
+    rustix::fd::OwnedFd,
+    Vec<std::net::TcpStream>,
+    std::net::SocketAddr,
+) {
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(
+        &listener,
+        &"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap(),
+    )
+    .unwrap();
+    listen(&listener, 0).unwrap();
+    let address: std::net::SocketAddr = getsockname(&listener).unwrap().try_into().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) =
+        std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200))
+    {
+        waiting.push(stream);
+        assert!(waiting.len() < 100, "there is always room");
+    }
+    (listener, waiting, address)
+}
+
+#[test]
+fn an_address_that_does_not_answer_costs_a_share_of_the_time_once() {
+    let closes = |at: &At| match at.step {
+        Step::End => Act::SayAndClose("250 2.0.0 Ok: queued as 4711"),
+        _ => Act::Well,
+    };
+    let (_listener, _waiting, dropping) = full();
+    let silent = Server::start(|_| Act::Hang);
+    for dead in [dropping, silent.address] {
+        let server = Server::start(closes);
+        let smtp = smtp_at(&[dead, server.address]);
+        for _ in 0..3 {
+            let limit = Duration::from_secs(8);
+            let answers = submit_in(&smtp, &["a@x.test"], limit, &Cancel::new().unwrap());
+            assert!(is_sent(&answers[0]), "{answers:?}");
+        }
+        assert_eq!(server.lines().len(), 3, "the server closes each connection");
+    }
+    assert_eq!(
+        silent.lines().len(),
+        1,
+        "the one that worked is tried first"
+    );
+}
+
+#[test]
+fn each_address_that_fails_is_told() {
+    let refuses = Server::start(|_| Act::SayAndClose("554 5.3.2 no service"));
+    let gone = Server::start(|_| Act::Well).address;
+    let smtp = smtp_at(&[gone, refuses.address]);
+    let answers = submit(&smtp, &["a@x.test"]);
+    let told = "mx.test:25: connection refused; mx.test:25 said: 554 5.3.2 no service (in reply to the connection)";
+    assert_eq!(answers, [Answer::Temporary(told.into())]);
+}

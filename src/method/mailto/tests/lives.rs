@@ -62,7 +62,11 @@ impl Transport for World {
         let marked = String::from_utf8_lossy(letter.message).contains("X-Notifyd-Again");
         let mut answers = Vec::new();
         for (n, to) in letter.recipients.iter().enumerate() {
-            let fate = if dies(DiesAfter) { DiesAfter } else { fates[n % 2] };
+            let fate = if dies(DiesAfter) {
+                DiesAfter
+            } else {
+                fates[n % 2]
+            };
             let (begun, asked) = (inner.begun, inner.asked);
             inner.seen.push(Seen {
                 to: to.envelope(),
@@ -225,13 +229,20 @@ fn check(world: &World, mails: &[Mail], delivered: bool) -> Result<(), TestCaseE
     let inner = world.0.lock().unwrap();
     let all = mails.iter().flat_map(|mail| &mail.recipients);
     for to in all {
-        let seen: Vec<&Seen> = inner.seen.iter().filter(|one| one.to == to.envelope()).collect();
+        let seen: Vec<&Seen> = inner
+            .seen
+            .iter()
+            .filter(|one| one.to == to.envelope())
+            .collect();
         if let Some(first) = seen.iter().position(|one| one.fate == Accepted) {
             // All answers of one submission are lost when the process dies at one of them.
             prop_assert_eq!(first + 1, seen.len(), "after a yes: {:?}", seen);
         }
         if delivered {
-            prop_assert!(seen.iter().any(|one| one.fate == Accepted), "lost: {seen:?}");
+            prop_assert!(
+                seen.iter().any(|one| one.fate == Accepted),
+                "lost: {seen:?}"
+            );
         }
         let mut may_have = false;
         for one in &seen {

@@ -4,7 +4,7 @@
 
 use super::series::{Dates, Lines};
 use super::vtimezone::Zones;
-use super::{Event, Person, parameter_text, status, unescape, unquoted};
+use super::{Event, Person, one_line, parameter_text, status, unescape, unquoted};
 use jiff::Span;
 
 /// Attendees that are read at most.
@@ -250,7 +250,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn read(line: &str) -> Option<Line> {
+    pub(super) fn read(line: &str) -> Option<Line> {
         let colon = outside_quotes(line, ':')?;
         let (head, value) = (&line[..colon], &line[colon + 1..]);
         let mut parts = Vec::new();
@@ -280,7 +280,7 @@ impl Line {
 
     fn person(&self) -> Person {
         Person {
-            name: self.parameter("CN").unwrap_or_default().trim().to_owned(),
+            name: one_line(self.parameter("CN").unwrap_or_default()),
             uri: unquoted(&self.value).to_owned(),
             email: self
                 .parameter("EMAIL")

@@ -10,7 +10,7 @@ use super::place::{Place, Tls};
 use super::reply::{Reply, io_why, why};
 use super::secrets::Secrets;
 use super::trust::{self, Trust};
-use crate::config::Settings;
+use crate::config::{Secret, Settings};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
@@ -116,7 +116,8 @@ impl Server {
         let mut secrets = Secrets::default();
         let login = name.filter(|_| wanted).map(|name| {
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec());
-            let password = settings.smtp_auth_password.as_deref().unwrap_or_default();
+            let password = settings.smtp_auth_password.as_ref();
+            let password = password.map(Secret::expose).unwrap_or_default();
             match (text(name), text(password)) {
                 (Ok(name), Ok(password)) => {
                     secrets = Secrets::of(&name, &password);

@@ -18,9 +18,7 @@ use super::when::{appointment, mailbox, mailbox_of, parts_or_null};
 use crate::config::toml::Recipients;
 use crate::event::{Event, Param};
 use crate::mail::address::Address;
-use crate::mail::calendar::{
-    self, Moment, Person, parameter_text, status, unescape, unquoted, write, zone,
-};
+use crate::mail::calendar::{self, Moment, Person, one_line, parameter_text, status, unescape, unquoted, write, zone};
 use crate::mail::mime::Part;
 use crate::system::syslog::printable;
 use jiff::Timestamp;
@@ -320,7 +318,7 @@ fn attendees(event: &Event<'_>) -> Vec<Person> {
         .map(|(n, uri)| Person {
             name: names
                 .get(n)
-                .map(|name| parameter_text(name))
+                .map(|name| one_line(&parameter_text(name)))
                 .unwrap_or_default(),
             uri: unquoted(&uri).to_owned(),
             email: String::new(),

@@ -381,15 +381,15 @@ fn objects_of_other_programs() {
         ("daily-moved", &[
             "Repeats every day, 10 times",
             "Not on Wednesday, 8 July 2015 and Friday, 10 July 2015",
-            "Different on Tuesday, 7 July 2015, 12:00",
+            "Different on Tuesday, 7 July 2015",
         ]),
         ("day-exdate", &["Repeats every day until Sunday, 23 March 2008", "Not on Tuesday, 11 March 2008"]),
         ("exchange", &[
             "Repeats every Tuesday and Thursday until Monday, 17 August 2026",
-            "Different on Thursday, 26 February 2026, 00:00",
+            "Different on Thursday, 26 February 2026",
         ]),
-        ("instance-first", &["Repeats every day, 3 times", "Different on Wednesday, 11 February 2026, 10:00"]),
-        ("instance-first-until", &["Repeats every day until Sunday, 28 August 2016", "Different on Friday, 26 August 2016, 14:00"]),
+        ("instance-first", &["Repeats every day, 3 times", "Different on Wednesday, 11 February 2026"]),
+        ("instance-first-until", &["Repeats every day until Sunday, 28 August 2016", "Different on Friday, 26 August 2016"]),
         ("local-until", &["Repeats every Tuesday until Tuesday, 19 June 2007"]),
         // Of each month but three: no sentence says that.
         ("monthly-of-months", &["Repeats", "Also on Wednesday, 13 December 2023", "Not on Wednesday, 20 December 2023"]),
@@ -398,7 +398,7 @@ fn objects_of_other_programs() {
         ("rdate-period", &[
             "Repeats every day, 5 times",
             "Also on Monday, 2 January 2006, 15:00",
-            "Different on Wednesday, 4 January 2006, 12:00",
+            "Different on Wednesday, 4 January 2006",
         ]),
         ("rscale", &["Repeats"]),
         ("this-and-future", &[

@@ -217,7 +217,7 @@ fn nobody_at_a_dlist_socket_may_be_masters_doing() {
     let advice = |mut facts: Facts| {
         facts.open_sockets.clear();
         let found = find(&facts).into_iter().find(|(rule, _)| *rule == "nobody");
-        found.unwrap().1.advice.unwrap()
+        found.unwrap().1.advice
     };
     assert!(advice(dlist(entry)).contains("until it gets SIGHUP"));
     assert!(!advice(right()).contains("SIGHUP"));

@@ -9,7 +9,7 @@ use super::offers::Offers;
 use super::place::{Place, Tls};
 use super::reply::{Reply, io_why, why};
 use super::trust::{self, Trust};
-use crate::config::Settings;
+use crate::config::{Secret, Settings};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
@@ -112,7 +112,8 @@ impl Server {
         let name = settings.smtp_auth_authname.as_ref();
         let login = name.filter(|_| wanted).map(|name| {
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec());
-            let password = settings.smtp_auth_password.as_deref().unwrap_or_default();
+            let password = settings.smtp_auth_password.as_ref();
+            let password = password.map(Secret::expose).unwrap_or_default();
             match (text(name), text(password)) {
                 (Ok(name), Ok(password)) => Ok(Credentials::new(name, password)),
                 _ => Err("smtp_auth_authname or smtp_auth_password is not UTF-8".to_owned()),

@@ -49,7 +49,9 @@
 //!   notifyd.toml says that they become mail whatever method Cyrus names.
 //! * What `mailto` remembers (who has a mail, limits, tokens) is in a file of its own ([`spool::ledger`]): it never holds up a
 //!   commit of the intake, and nothing in it is owed. A mail that leaves whole at its first attempt is not written there:
-//!   the spool counts attempts before they begin.
+//!   the spool counts attempts before they begin, and never counts back (`begun`).
+//! * What becomes of a recipient is one table, in `method/mailto/recipient.rs`. What is above a limit is deferred, not held,
+//!   and each kind of mail has limits of its own: scripts use up nothing of what the server has to say.
 //! * SMTP is lettre's connection and our transaction, because each recipient has an answer of his own. lettre cannot be
 //!   interrupted, so each connection has a thread.
 //! * At a hand-over reading stops with the last attempt under way; only at the end for good is the socket emptied.

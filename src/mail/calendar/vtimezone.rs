@@ -7,6 +7,8 @@ use super::zone::{is_iana, offset_at, zone};
 use super::{Moment, read::Line};
 use jiff::civil::{Date, DateTime, Weekday, date};
 use jiff::tz::{Offset, TimeZone};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// Definitions that are read at most.
 const ZONES: usize = 50;
@@ -14,9 +16,23 @@ const ZONES: usize = 50;
 const OBSERVANCES: usize = 100;
 const DATES: usize = 100;
 
+/// Names that are looked up for one object at most: to find out that nobody knows a name takes a while.
+const NAMES: usize = 50;
+
 /// The time zones of an object.
 #[derive(Debug, Default)]
-pub(super) struct Zones(Vec<Definition>);
+pub(super) struct Zones {
+    defined: Vec<Definition>,
+    /// What was looked up already.
+    known: RefCell<BTreeMap<String, Named>>,
+}
+
+/// What a name says without a definition.
+#[derive(Clone, Debug, Default)]
+struct Named {
+    zone: Option<TimeZone>,
+    is_iana: bool,
+}
 
 #[derive(Debug, Default)]
 struct Definition {
@@ -68,14 +84,14 @@ struct Onset<'a> {
 impl Zones {
     /// A definition begins.
     pub(super) fn begin(&mut self) {
-        if self.0.len() < ZONES {
-            self.0.push(Definition::default());
+        if self.defined.len() < ZONES {
+            self.defined.push(Definition::default());
         }
     }
 
     /// A part of the last definition begins.
     pub(super) fn begin_observance(&mut self, kind: &str) {
-        if let Some(zone) = self.0.last_mut()
+        if let Some(zone) = self.defined.last_mut()
             && zone.observances.len() < OBSERVANCES
         {
             zone.observances.push(Observance {
@@ -87,7 +103,7 @@ impl Zones {
 
     /// A line of the last definition itself.
     pub(super) fn take(&mut self, line: &Line) {
-        let Some(zone) = self.0.last_mut() else {
+        let Some(zone) = self.defined.last_mut() else {
             return;
         };
         match line.name.as_str() {
@@ -100,7 +116,7 @@ impl Zones {
     /// A line of the last part of the last definition.
     pub(super) fn take_observance(&mut self, line: &Line) {
         let last = self
-            .0
+            .defined
             .last_mut()
             .and_then(|zone| zone.observances.last_mut());
         let Some(observance) = last else { return };
@@ -135,23 +151,43 @@ impl Zones {
     /// The zone `name` around a time. A name of the IANA database says what it says everywhere; any other one says what
     /// its definition says, and is known by a better name where both agree.
     fn find(&self, name: &str, near: DateTime) -> Option<TimeZone> {
-        let by_name = zone(name);
-        if name.is_empty() || is_iana(name) {
-            return by_name;
+        if name.is_empty() {
+            return None;
         }
-        let definition = self.0.iter().find(|zone| zone.name == name);
-        let Some(definition) = definition else {
+        let Named {
+            zone: by_name,
+            is_iana,
+        } = self.named(name);
+        let definition = self.defined.iter().find(|zone| zone.name == name);
+        let Some(definition) = definition.filter(|_| !is_iana) else {
             return by_name;
         };
         let Some(defined) = definition.zone(near) else {
-            return by_name.or_else(|| zone(&definition.location));
+            return by_name.or_else(|| self.named(&definition.location).zone);
         };
         let offset = offset_at(&defined, near);
-        [by_name, zone(&definition.location)]
+        [by_name, self.named(&definition.location).zone]
             .into_iter()
             .flatten()
             .find(|zone| offset_at(zone, near) == offset)
             .or(Some(defined))
+    }
+
+    /// Looks a name up, once. Of more than [`NAMES`] names nothing is known.
+    fn named(&self, name: &str) -> Named {
+        let mut known = self.known.borrow_mut();
+        if let Some(named) = known.get(name) {
+            return named.clone();
+        }
+        if known.len() >= NAMES {
+            return Named::default();
+        }
+        let named = Named {
+            zone: zone(name),
+            is_iana: is_iana(name),
+        };
+        known.insert(name.to_owned(), named.clone());
+        named
     }
 }
 

@@ -281,6 +281,28 @@ fn others() -> Vec<Group> {
                 .join("\r\n"),
             )
         }),
+        alone("imip: time zones that nobody knows", move |n| {
+            let one = |n: usize| format!("EXDATE;TZID=/a/b/c{}/d e f/g:20261122T{:06}", n % 300, n % 240_000);
+            let lines = many(n / 45, one).join("\r\n");
+            invitation(&format!("RRULE:FREQ=DAILY\r\n{lines}"))
+        }),
+        alone("imip: definitions of time zones", move |n| {
+            let one = |n: usize| {
+                format!(
+                    "END:VEVENT\r\nBEGIN:VTIMEZONE\r\nTZID:z{n}\r\nBEGIN:STANDARD\r\nDTSTART:20200101T000000\r\n\
+                     TZOFFSETFROM:+0100\r\nTZOFFSETTO:+0200\r\nRDATE:20210101T000000,20220101T000000\r\n\
+                     END:STANDARD\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\nRECURRENCE-ID;TZID=z{n}:20261122T000000"
+                )
+            };
+            invitation(&many(n / 250, one).join("\r\n"))
+        }),
+        alone("html: tags and links", move |n| {
+            let html = "<p><a href='https://a.example/?a=b'>a<br></b>&amp;&nbsp;<ul><li>x</a><!-- -->".repeat(n / 90);
+            alarm(json!({ "description": html }))
+        }),
+        alone("html: what is not closed", move |n| {
+            alarm(json!({ "description": format!("<b>{}", "<style><a href=\"<!--&#&a</x <a href=".repeat(n / 36)) }))
+        }),
         alone("imip: parameters", move |n| {
             invitation(&format!(
                 "ATTENDEE{}:mailto:a@b",

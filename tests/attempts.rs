@@ -9,10 +9,13 @@ mod stage;
 
 use rustix::process::{Pid, kill_process};
 use stage::{LIMIT, Note, Notifyd, Setup, Signal, note, wait_for};
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::Command;
 
 /// Puts a script at `prog/NAME` of the stage.
 fn script(n: &Notifyd, name: &str, text: &str) {
@@ -39,7 +42,7 @@ fn external(user: &str) -> Note {
 
 /// Runs `notifyctl` on the stage's spool; what it says.
 fn ctl(n: &Notifyd, arguments: &[&str]) -> String {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_notifyctl"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_notifyctl"));
     let output = command
         .args(arguments)
         .arg("-C")
@@ -267,4 +270,82 @@ fn an_orderly_end_is_no_crash() {
     n.external.set("hold", 0.0);
     n.external.wait_count(1);
     assert_eq!(n.log.count(|r| r.has("status=held")), 0);
+}
+
+/// What `/healthz` says.
+fn health(n: &Notifyd) -> String {
+    let mut stream = UnixStream::connect(n.path("conf/metrics")).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+/// A kept message that cannot be read, as on a disk that hangs: nothing ends such an attempt.
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn an_attempt_that_hangs_in_composing_holds_up_nobody_and_shows() {
+    let toml = "[method.mailto]\ntimeout = '1s'\npermits = 1\n[metrics]\nlisten = 'unix:{dir}/conf/metrics'\n";
+    let mut n = Setup::new()
+        .conf("notifyd_config", "{dir}/notifyd.toml")
+        .build();
+    let toml = toml.replace("{dir}", n.dir().to_str().unwrap());
+    fs::write(n.path("notifyd.toml"), toml).unwrap();
+    n.spawn();
+    let mail = |to: &str| note("mailto").class("C").option(to).message("m");
+    n.sendmail.set("exitcode", 75.0);
+    n.mail(&mail("hangs@example.org"));
+    let line = n
+        .log
+        .wait("the first attempt", |r| r.has("status=deferred"));
+    n.sendmail.set("exitcode", 0.0);
+    let id = id_of(&line.text);
+    let kept = n.spool().join("files").join(&id);
+    let made = Command::new("mkfifo")
+        .args(["-m", "666"])
+        .arg(&kept)
+        .status();
+    assert!(made.unwrap().success());
+    assert_eq!(health(&n), "ready\n");
+    ctl(&n, &["retry", &id]);
+    n.log.wait("the line", |r| {
+        r.severity() == 3 && r.has(&format!("{id}: an attempt is abandoned"))
+    });
+    // The only permit is free again.
+    n.mail(&mail("other@example.org"));
+    let text = health(&n);
+    assert!(
+        text.starts_with(
+            "degraded\nstuck: attempts go on long past their time limit: 1 of method mailto"
+        ),
+        "{text}"
+    );
+    wait_for("the count", LIMIT, || {
+        let stats = ctl(&n, &["stats", "--json"]);
+        stats.contains("\"stuck\":1").then_some(())
+    });
+    // When the disk comes back, the late end of the attempt neither sends the mail nor ends the delivery.
+    let writer = File::options().write(true).open(&kept).unwrap();
+    fs::remove_file(&kept).unwrap();
+    drop(writer);
+    wait_for("all is well again", LIMIT, || {
+        (health(&n) == "ready\n").then_some(())
+    });
+    n.log.wait("its end", |r| {
+        r.has(&format!("{id}: an abandoned attempt has ended"))
+    });
+    ctl(&n, &["retry", &id]);
+    let to = b"hangs@example.org".to_vec();
+    wait_for("the mail", LIMIT, || {
+        let runs = n.sendmail.runs();
+        (runs
+            .iter()
+            .filter(|run| run.argv.last() == Some(&to))
+            .count()
+            == 2)
+            .then_some(())
+    });
+    n.signal(Signal::TERM);
+    assert!(n.wait_exit().success());
 }

@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// Counts of the daemon as a whole: the name in the file, and for the eye.
-const COUNTS: [(&str, &str); 9] = [
+const COUNTS: [(&str, &str); 10] = [
     ("received", "received"),
     ("malformed", "malformed"),
     ("truncated", "truncated"),
@@ -28,6 +28,7 @@ const COUNTS: [(&str, &str); 9] = [
     ("spooled", "spooled"),
     ("to_memory", "kept in memory"),
     ("dropped", "dropped"),
+    ("stuck", "attempts stuck now"),
     ("lost_log_lines", "log lines lost"),
 ];
 const LONGEST: [(&str, &str); 2] = [

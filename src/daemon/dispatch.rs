@@ -3,7 +3,7 @@
 //! run on threads of the lanes' own.
 
 use super::instances::Instances;
-use super::lanes::{Ended, Lane, Report};
+use super::lanes::{Attempt, Common, Ended, GRACE, Lane, Report};
 use super::monitor::Monitor;
 use super::retry::{Verdict, verdict};
 use super::rules::Rules;
@@ -74,15 +74,19 @@ impl Dispatcher {
         // A dispatcher that is gone has been told by the last attempt already.
         let report: Report =
             Arc::new(move |lane, ended| drop(ends.send(Event::Ended(lane, ended))));
+        let common = Common {
+            cancel,
+            folder: spool.folder().to_owned(),
+            report,
+        };
         let start_lane = |(place, kind)| {
             Lane::start(
                 place,
                 kind,
                 &rules.lanes[place],
                 instances.get(place),
-                &cancel,
-                spool.folder(),
-                &report,
+                &common,
+                &monitor.metrics.of(place).stuck,
             )
         };
         let lanes = METHODS
@@ -97,7 +101,7 @@ impl Dispatcher {
             lanes,
             events,
             wants,
-            cancel,
+            cancel: common.cancel,
             keep_failed: rules.keep_failed,
             keep_held: rules.keep_held,
             say_delivered: rules.say_delivered,
@@ -179,6 +183,7 @@ impl Dispatch {
     fn run(&mut self) -> Vec<Settlement> {
         loop {
             self.beat.now();
+            self.abandon_overdue(Instant::now());
             if self.stop.is_none() && self.retime() == Some(Progress::More) {
                 self.receive(Duration::ZERO);
                 continue;
@@ -192,7 +197,9 @@ impl Dispatch {
             match &mut self.stop {
                 Some(stop) => {
                     let patience_ends = stop.kill_at + KILL_PATIENCE;
-                    if self.lanes.iter().all(Lane::is_idle) || Instant::now() >= patience_ends {
+                    if self.lanes.iter().all(Lane::is_idle_or_stuck)
+                        || Instant::now() >= patience_ends
+                    {
                         return self.left();
                     }
                     let left = stop.kill_at.saturating_duration_since(Instant::now());
@@ -214,9 +221,73 @@ impl Dispatch {
     /// What the next start of the process would find `active`, and a successor in this one never: it must set it right.
     fn left(&mut self) -> Vec<Settlement> {
         let mut left = std::mem::take(&mut self.unsettled);
-        let stuck = self.lanes.iter().flat_map(Lane::in_hand);
-        left.extend(stuck.map(Settlement::Release));
+        left.extend(self.lanes.iter_mut().flat_map(Lane::leave_all));
         left
+    }
+
+    /// Goes on without attempts that do not end: see [`super::lanes`].
+    fn abandon_overdue(&mut self, now: Instant) {
+        for place in 0..self.lanes.len() {
+            for attempt in self.lanes[place].overdue(now) {
+                self.abandon(place, attempt);
+            }
+        }
+    }
+
+    fn abandon(&mut self, place: usize, attempt: Arc<Attempt>) {
+        let lane = &mut self.lanes[place];
+        let (name, limit) = (lane.kind.name, lane.timeout());
+        match lane.abandon(&attempt) {
+            Ok(true) => {}
+            Ok(false) => {
+                let key = [b"stuck ", name.as_bytes()].concat();
+                if let Some(kept_back) = self.deferrals.may_say(&key, 1, Instant::now()) {
+                    error!(
+                        "method {name}: {} attempts go on long past their time limit, and those that follow keep their permits; restart notifyd to end them{}",
+                        lane.stuck(),
+                        and_more(kept_back)
+                    );
+                }
+                return;
+            }
+            Err(error) => error!("method {name}: a permit is lost: {error}"),
+        }
+        let why = format!(
+            "abandoned: it goes on {} s after its time limit of {} s",
+            GRACE.as_secs(),
+            limit.as_secs()
+        );
+        let id = attempt.row.kept.id;
+        error!("{}: an attempt is {why}", spool::id_text(id));
+        let is_last = attempt.row.crashes + 1 >= suspects::MAX;
+        let ended = Ended {
+            attempt,
+            abandoned: true,
+            outcome: None,
+            took: limit + GRACE,
+        };
+        let mut settlement = self.judge(place, &ended, &Outcome::Temporary(why));
+        if let Settlement::Defer { due, delay, .. } = &mut settlement
+            && is_last
+        {
+            (*due, *delay) = (self.spool.now(), 0); // to be put on hold when it is claimed
+        }
+        self.unsettled.extend([Settlement::Abandon(id), settlement]);
+    }
+
+    /// An attempt has ended that was abandoned. Only that it has delivered counts.
+    fn come_late(&mut self, lane: usize, ended: &Ended) {
+        if let Some(outcome @ Outcome::Delivered(_)) = &ended.outcome {
+            let settlement = self.judge(lane, ended, outcome);
+            self.unsettled.push(settlement);
+        } else if let Some(outcome) = &ended.outcome {
+            let id = spool::id_text(ended.attempt.row.kept.id);
+            info!(
+                "{id}: an abandoned attempt has ended after {} s: {}",
+                ended.took.as_secs(),
+                outcome.why()
+            );
+        }
     }
 
     /// Waits for an event and takes all that have come.
@@ -246,9 +317,13 @@ impl Dispatch {
             Event::Ended(lane, ended) => {
                 self.lanes[lane].ended(&ended);
                 for one in &ended {
+                    if one.abandoned {
+                        self.come_late(lane, one);
+                        continue;
+                    }
                     let settlement = match &one.outcome {
                         Some(outcome) => self.judge(lane, one, outcome),
-                        None => Settlement::GiveBack(one.row.kept.id),
+                        None => Settlement::GiveBack(one.attempt.row.kept.id),
                     };
                     self.unsettled.push(settlement);
                 }
@@ -427,7 +502,7 @@ impl Dispatch {
 
     /// What follows from the end of an attempt; says it in the log when it is final.
     fn judge(&mut self, lane: usize, ended: &Ended, outcome: &Outcome) -> Settlement {
-        let row = &ended.row;
+        let row = &ended.attempt.row;
         let (id, now) = (row.kept.id, self.spool.now());
         let stopped = self.stop.as_ref().is_some_and(|stop| stop.killed);
         if stopped && matches!(outcome, Outcome::Temporary(_)) {

@@ -10,10 +10,11 @@ use super::metrics::{Metrics, OfMethod};
 use super::retry::Verdict;
 use super::stats;
 use super::watchers::{Line, Watchers};
-use crate::method::{Late, METHODS};
+use crate::method::{Kind, Late, METHODS};
 use crate::spool::depth::{self, Depths};
 use crate::spool::queue::Queue;
 use crate::spool::{self, Kept, Micros, NewRow, Row, Spool};
+use crate::system::command;
 use crate::system::socket::{Arrival, Sent};
 use crate::system::syslog::Syslog;
 use crate::system::thread;
@@ -227,7 +228,7 @@ impl Monitor {
         now: Micros,
     ) {
         let of = self.metrics.of(lane);
-        let kept = &ended.row.kept;
+        let kept = &ended.attempt.row.kept;
         let delay = (now - kept.received).max(0) as f64 / 1e6;
         of.attempts.inc();
         of.attempt.observe(ended.took.as_secs_f64());
@@ -249,7 +250,7 @@ impl Monitor {
                 .id(Some(kept.id))
                 .method(&kept.method)
                 .notification(&notification)
-                .attempts(ended.row.attempts, delay)
+                .attempts(ended.attempt.row.attempts, delay)
                 .why(why);
             self.watchers.tell(line);
         }
@@ -425,8 +426,25 @@ impl Monitor {
                 .ago(&self.dropped)
                 .is_some_and(|ago| ago < DROPS_MATTER),
             committing: self.ago(&self.committing).unwrap_or_default(),
+            stuck: self.stuck(),
+            strays: command::strays(),
             configuration: lock(&self.configuration).clone(),
         }
+    }
+
+    /// The methods with attempts that go on long past their time limit, and how many.
+    fn stuck(&self) -> Vec<(&'static str, u64)> {
+        let of = |(place, kind): (usize, &'static Kind)| {
+            let count = u64::try_from(self.metrics.of(place).stuck.get()).ok()?;
+            (count > 0).then_some((kind.name, count))
+        };
+        METHODS.iter().enumerate().filter_map(of).collect()
+    }
+
+    /// How many attempts of all methods and how many programs go on that should have ended.
+    pub(super) fn stuck_in_all(&self) -> u64 {
+        let attempts: u64 = self.stuck().iter().map(|(_, count)| count).sum();
+        attempts + command::strays() as u64
     }
 
     /// Counts what is in the spool, unless that was done a moment ago.
@@ -471,6 +489,7 @@ impl Monitor {
             return Ok((Depths::new(), 0));
         };
         let depths = queue.depths().map_err(io::Error::other)?;
-        Ok((depths, queue.used_bytes().map_err(io::Error::other)?))
+        let used = queue.used_bytes().map_err(io::Error::other)?;
+        Ok((depths, used + self.spool.bytes_beside()))
     }
 }

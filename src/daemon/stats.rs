@@ -83,6 +83,7 @@ fn counts(monitor: &Monitor) -> Value {
         "spooled": m.to_disk.get(),
         "to_memory": m.to_memory.get(),
         "dropped": monitor.dropped_rows(),
+        "stuck": monitor.stuck_in_all(),
         "longest_unread": m.unread.ever().as_secs_f64(),
         "longest_uncommitted": m.uncommitted.ever().as_secs_f64(),
         "lost_log_lines": monitor.lost_lines(),

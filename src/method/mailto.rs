@@ -86,7 +86,15 @@ struct Mailto {
 
 impl Method for Mailto {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
+        let end = Instant::now() + limit;
         match compose(&self.office, delivery) {
+            Composed::Mails(_) if cancel.is_raised() => {
+                Outcome::Temporary("stopped, because the daemon ends".into())
+            }
+            Composed::Mails(_) if Instant::now() >= end => Outcome::Temporary(format!(
+                "it took longer than {} s to compose the mail",
+                limit.as_secs()
+            )),
             Composed::Mails(mails) => {
                 if let Some(outcome) = hold_back(&self.office, delivery) {
                     return outcome;
@@ -98,7 +106,7 @@ impl Method for Mailto {
                 let user = user(&delivery.notification, &mails);
                 let kind = occasion(&delivery.notification).unwrap_or(Occasion::Sieve);
                 let account = Account { kind, user: &user };
-                self.send_all(&attempt, &account, &mails, limit, cancel)
+                self.send_all(&attempt, &account, &mails, end, cancel)
             }
             Composed::Nothing(why) => Outcome::Discarded(why),
             Composed::Wrong(why) => Outcome::Permanent(why),
@@ -160,10 +168,9 @@ impl Mailto {
         attempt: &Attempt,
         account: &Account<'_>,
         mails: &[Mail],
-        limit: Duration,
+        end: Instant,
         cancel: &Cancel,
     ) -> Outcome {
-        let end = Instant::now() + limit;
         let admitted = self.guard.admit(spool::now(), attempt, account, mails);
         let mut all = match admitted {
             Ok(all) => all,

@@ -98,8 +98,9 @@ fn a_spool_that_fills_degrades_and_one_that_is_full_fails() {
     configure(&alone, &toml, &[]);
     alone.hang(true);
     alone.spawn_ready();
-    for _ in 0..4 {
-        alone.send(&external("alice"));
+    // Of different users: one alone may not fill it.
+    for user in ["a", "b", "c", "d"] {
+        alone.send(&external(user));
     }
     place.wait("a spool that is nearly full", |page| {
         page.value("notifyd_degraded{reason=\"nearly_full\"}") == Some(1.0)
@@ -112,12 +113,12 @@ fn a_spool_that_fills_degrades_and_one_that_is_full_fails() {
         )
     );
     // One by one: what is peeked at together is kept together.
-    alone.send(&external("alice"));
+    alone.send(&external("e"));
     place.wait("a full spool", |page| {
         page.value("notifyd_spooled_total{to=\"disk\"}") == Some(5.0)
     });
-    for _ in 0..2 {
-        alone.send(&external("alice"));
+    for user in ["f", "g"] {
+        alone.send(&external(user));
     }
     let page = place.wait("drops", |page| {
         page.value("notifyd_dropped_total") == Some(2.0)

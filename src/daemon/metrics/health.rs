@@ -25,6 +25,10 @@ pub struct Facts {
     pub dropping: bool,
     /// How long the commit under way has been.
     pub committing: Duration,
+    /// How many attempts of which methods go on long past their time limit.
+    pub stuck: Vec<(&'static str, u64)>,
+    /// How many programs run on that could not be killed.
+    pub strays: usize,
     /// What is wrong with the configuration.
     pub configuration: Option<String>,
 }
@@ -39,10 +43,11 @@ pub struct Reason {
 }
 
 /// All names of reasons.
-pub const REASONS: [&str; 5] = [
+pub const REASONS: [&str; 6] = [
     "configuration",
     "memory",
     "nearly_full",
+    "stuck",
     "dropping",
     "stalled",
 ];
@@ -73,6 +78,9 @@ impl Health {
         let percent = full(facts.bytes).max(full(facts.rows));
         if percent >= NEARLY_FULL {
             because("nearly_full", format!("the spool is {percent} % full"));
+        }
+        if let Some(why) = stuck(facts) {
+            because("stuck", why);
         }
         if facts.dropping {
             let why = "deliveries were dropped in the last minute: there was no room";
@@ -115,6 +123,26 @@ impl Health {
     }
 }
 
+/// What goes on that should have ended, and what to do.
+fn stuck(facts: &Facts) -> Option<String> {
+    let attempts = facts.stuck.iter().map(|(method, count)| {
+        format!("{count} of method {method} (notifyd ends them when it is restarted)")
+    });
+    let strays = (facts.strays > 0).then(|| {
+        format!(
+            "{} of programs that cannot be killed (the log has their process ids)",
+            facts.strays
+        )
+    });
+    let all: Vec<String> = attempts.chain(strays).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "attempts go on long past their time limit: {}",
+            all.join(", ")
+        )
+    })
+}
+
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.word())?;
@@ -142,6 +170,14 @@ mod tests {
         bad.rows = (80, 100);
         let health = Health::judge(&bad);
         assert_eq!((health.word(), health.reasons.len()), ("degraded", 3));
+        bad.stuck = vec![("mailto", 2)];
+        bad.strays = 1;
+        let health = Health::judge(&bad);
+        assert_eq!((health.word(), health.reasons.len()), ("degraded", 4));
+        assert!(health.to_string().ends_with(
+            "stuck: attempts go on long past their time limit: 2 of method mailto (notifyd ends them when it is \
+             restarted), 1 of programs that cannot be killed (the log has their process ids)\n"
+        ));
         bad.dropping = true;
         bad.committing = Duration::from_secs(12);
         let health = Health::judge(&bad);
@@ -153,7 +189,7 @@ mod tests {
                 .starts_with("failing\nconfiguration: no such key\n")
         );
         let value: serde_json::Value = serde_json::from_str(&health.json()).unwrap();
-        assert_eq!(value["reasons"][4]["reason"], "stalled");
+        assert_eq!(value["reasons"][5]["reason"], "stalled");
     }
 
     #[test]

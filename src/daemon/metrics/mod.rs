@@ -18,6 +18,7 @@ use crate::method::METHODS;
 use peak::Peak;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -132,6 +133,8 @@ pub struct OfMethod {
     pub expired: Counter,
     /// Deliveries that the method has put on hold.
     pub held: Counter,
+    /// Attempts that go on long past their time limit.
+    pub stuck: Gauge,
     /// How long an attempt takes, in seconds.
     pub attempt: Histogram,
     /// How old a delivery is when it is delivered, in seconds.
@@ -221,6 +224,12 @@ impl OfMethod {
             "How attempts ended: delivered, discarded (nobody gets anything), deferred, failed (for good), expired, held",
             outcomes.clone(),
         );
+        let stuck = Family::<Labels, Gauge>::default();
+        registry.register(
+            "notifyd_stuck_attempts",
+            "Attempts that go on long past their time limit",
+            stuck.clone(),
+        );
         registry.register(
             "notifyd_attempt_seconds",
             "How long attempts take; without methods that are done at once",
@@ -248,6 +257,7 @@ impl OfMethod {
                 failed: outcome("failed"),
                 expired: outcome("expired"),
                 held: outcome("held"),
+                stuck: stuck.get_or_create_owned(&labels),
                 attempt: attempt.get_or_create_owned(&labels),
                 delay: delay.get_or_create_owned(&labels),
             }

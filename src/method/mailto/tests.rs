@@ -106,8 +106,8 @@ fn send(mailto: &Mailto, attempt: &Attempt, mails: &[Mail], cancel: &Cancel) -> 
         kind: Occasion::Sieve,
         user: b"alice",
     };
-    let limit = Duration::from_secs(60);
-    mailto.send_all(attempt, &account, mails, limit, cancel)
+    let end = Instant::now() + Duration::from_secs(60);
+    mailto.send_all(attempt, &account, mails, end, cancel)
 }
 
 fn mail(to: &[&str]) -> Mail {
@@ -240,3 +240,23 @@ fn repeats_and_what_is_too_late_are_not_sent() {
 
 mod alarms;
 mod lives;
+
+/// Else a mail whose composing takes for ever would be sent long after its time, and tried again beside that.
+#[test]
+fn composing_counts_in_the_time_limit() {
+    let stage = Stage::new(&[&[sent()]]);
+    let notification = Notification {
+        options: vec![b"a@example.org".to_vec()],
+        user: b"alice".to_vec(),
+        ..Notification::default()
+    };
+    let delivery = super::desk::delivery(notification, 0.0);
+    let cancel = Cancel::new().unwrap();
+    let deliver = |limit| stage.mailto.deliver(&delivery, limit, &cancel);
+    assert!(matches!(deliver(Duration::ZERO), Outcome::Temporary(why) if why.contains("compose")));
+    assert_eq!(stage.count(), 0);
+    assert!(matches!(deliver(Duration::from_secs(60)), Outcome::Delivered(_)));
+    cancel.raise();
+    assert!(matches!(deliver(Duration::from_secs(60)), Outcome::Temporary(_)));
+    assert_eq!(stage.count(), 1);
+}

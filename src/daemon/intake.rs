@@ -8,7 +8,7 @@ use super::nameless::Nameless;
 use super::route::route;
 use super::staged::{Missing, Staged};
 use super::throttle::{Throttle, and_more};
-use crate::event::Event;
+use crate::event::Front;
 use crate::method::{self, Delivery, Kind, METHODS, Outcome};
 use crate::spool::{self, NewRow, Owner, Spool};
 use crate::system::cancel::Cancel;
@@ -28,9 +28,6 @@ use std::time::{Instant, SystemTime};
 
 /// How many lines a minute bad input of one sort may cost: each has its line, a flood has not.
 const BAD: u32 = 100;
-
-/// In an event of more bytes it is not looked up whose it is: nobody may wait for that.
-const LARGEST_EVENT: usize = 16 << 10;
 
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -477,16 +474,15 @@ impl Intake {
     }
 }
 
-/// Whose notification it is; class `EVENT` has that in the event.
+/// Whose notification it is; class `EVENT` has that in the event, and only its front is looked at here.
 fn user(notification: &Notification) -> Option<Vec<u8>> {
     if !notification.user.is_empty() {
         return Some(notification.user.clone());
     }
-    if notification.class != b"EVENT" || notification.message.len() > LARGEST_EVENT {
+    if notification.class != b"EVENT" {
         return None;
     }
-    let event = Event::parse(&notification.message).ok()?;
-    let user = event.user()?.into_owned();
+    let user = Front::read(&notification.message).user?;
     (!user.is_empty()).then(|| user.into_bytes())
 }
 

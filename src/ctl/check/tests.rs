@@ -66,6 +66,8 @@ fn facts(imapd: &str, cyrus: &str) -> Facts {
             free: 1 << 30,
         }),
         cyrus_uid: Some(104),
+        cyrus_groups: vec![8],
+        secret_files: Vec::new(),
         wmem_default: Some(212_992),
         now: 1_800_000_000,
         built: Some(1_790_000_000),
@@ -209,4 +211,16 @@ fn the_worst_comes_first_and_is_counted() {
         (&value["level"], &value["rule"], &value["line"]),
         (&json!("error"), &json!("notifier"), &json!(4))
     );
+}
+
+#[test]
+fn nobody_at_a_dlist_socket_may_be_masters_doing() {
+    let entry = "notify cmd=\"/opt/notifyd\" listen=\"/run/cyrus/socket/notify\" prefork=1";
+    let advice = |mut facts: Facts| {
+        facts.open_sockets.clear();
+        let found = find(&facts).into_iter().find(|(rule, _)| *rule == "nobody");
+        found.unwrap().1.advice
+    };
+    assert!(advice(dlist(entry)).contains("until it gets SIGHUP"));
+    assert!(!advice(right()).contains("SIGHUP"));
 }

@@ -129,6 +129,53 @@ fn all_say_the_same_path() {
     }
 }
 
+/// Where cargo builds depends on the environment and on its configuration; a script that knows better is wrong somewhere.
+#[test]
+fn scripts_ask_cargo_where_it_builds() {
+    for script in [
+        "examples/demo",
+        "tests/package",
+        "tests/run",
+        "tests/bench/run",
+        "tests/built",
+    ] {
+        let text = read(script);
+        assert!(!text.contains("target/release"), "{script}");
+    }
+    // A cargo that builds elsewhere, asked from elsewhere.
+    let tmp = tempfile::tempdir().unwrap();
+    let folder = tmp.path().join("with a blank");
+    fs::create_dir(&folder).unwrap();
+    let cargo = folder.join("cargo");
+    let says = format!(
+        "#!/bin/sh\nprintf '%s\\n' '{{\"reason\":\"compiler-artifact\",\"executable\":null}}' \
+         '{{\"reason\":\"compiler-artifact\",\"executable\":\"{}/notifyd\",\"fresh\":true}}' '{{\"success\":true}}'\n",
+        folder.display()
+    );
+    fs::write(&cargo, says).unwrap();
+    let status = Command::new("chmod").arg("755").arg(&cargo).status();
+    assert!(status.unwrap().success());
+    let output = Command::new(path("tests/built"))
+        .arg("notifyd")
+        .env("PATH", format!("{}:/usr/bin:/bin", folder.display()))
+        .current_dir("/")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said, format!("{}/notifyd\n", folder.display()));
+}
+
+/// systemd makes folders that are missing as root's (`systemd.socket(5)`): Cyrus' processes must get through them to the socket.
+#[test]
+fn senders_reach_the_socket_in_folders_that_systemd_has_made() {
+    let unit = read("examples/systemd/cyrus-notifyd.socket");
+    let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key));
+    let mode = value("DirectoryMode=").map_or(0o755, |mode| u32::from_str_radix(mode, 8).unwrap());
+    assert_eq!(mode & 0o005, 0o005, "{mode:o}");
+    assert_eq!(value("SocketUser="), Some("cyrus"));
+    assert_eq!(value("SocketMode="), Some("0600"));
+}
+
 #[test]
 #[ignore = "needs systemd: run tests/run"]
 fn systemd_understands_the_units() {

@@ -594,6 +594,96 @@ fn one_user_does_not_fill_the_spool_for_the_others() {
     }
 }
 
+/// A hung predecessor, or somebody with flock(1).
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn who_holds_the_lock_is_told() {
+    let mut n = Setup::new().build();
+    let folder = n.path("conf/notifyd");
+    fs::create_dir(&folder).unwrap();
+    let cyrus = nix::unistd::User::from_name("cyrus").unwrap().unwrap();
+    let ours = |path: &Path| {
+        std::os::unix::fs::chown(path, Some(cyrus.uid.as_raw()), Some(cyrus.gid.as_raw())).unwrap();
+    };
+    fs::write(folder.join("lock"), "").unwrap();
+    ours(&folder);
+    ours(&folder.join("lock"));
+    let mut holder = Command::new("flock")
+        .arg(folder.join("lock"))
+        .args(["-c", "echo locked; read x"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 7];
+    std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut said).unwrap();
+    n.spawn();
+    let line = n.log.wait("who has it", |r| {
+        r.severity() == 3 && r.has("conf/notifyd/lock is held by process ")
+    });
+    assert!(line.has(&format!("process {} (flock), for ", holder.id())));
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    n.fence_log();
+}
+
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd: run tests/run"]
+fn a_spool_that_others_can_reach_is_closed_or_refused() {
+    let cyrus = nix::unistd::User::from_name("cyrus").unwrap().unwrap();
+    let mut n = Setup::new().build();
+    let folder = n.path("conf/notifyd");
+    fs::create_dir(&folder).unwrap();
+    let set = |uid: u32, mode: u32| {
+        std::os::unix::fs::chown(&folder, Some(uid), None).unwrap();
+        fs::set_permissions(&folder, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let mode = || fs::metadata(&folder).unwrap().permissions().mode() & 0o7777;
+    // Ours, and everybody's.
+    set(cyrus.uid.as_raw(), 0o777);
+    n.spawn();
+    n.fence_log();
+    n.log.wait("a line", |r| {
+        r.severity() == 4
+            && r.has("conf/notifyd was open to others (mode 0777); now it is not (0700)")
+    });
+    assert_eq!(mode(), 0o700);
+    n.signal(Signal::TERM);
+    n.wait_exit();
+    // Another user's, who lets us in.
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    set(65_534, 0o777);
+    n.spawn();
+    n.log.wait("the trouble", |r| {
+        r.severity() == 3
+            && r.has("spool: cannot open: ")
+            && r.has("belongs to uid 65534, not to us")
+    });
+    n.send(&numbered(0));
+    wait_runs(&n, 1);
+    assert!(!folder.join("spool.db").exists(), "it is not used");
+    n.external.set("delay", 600.0);
+    n.send(&numbered(1));
+    n.fence_log();
+    set(cyrus.uid.as_raw(), 0o700);
+    n.log.wait("the end of the trouble", |r| {
+        r.has("spool: can be written again; ")
+    });
+    wait_for("it on the disk", LIMIT, || {
+        (on_disk(&folder) == 1).then_some(())
+    });
+    n.signal(Signal::TERM);
+    n.wait_exit();
+    // Somebody else's file in our folder.
+    fs::remove_file(folder.join("spool.db")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", folder.join("spool.db")).unwrap();
+    n.spawn();
+    n.log.wait("no link is followed", |r| {
+        r.severity() == 3 && r.has("spool.db: is not a regular file of ours (uid 0)")
+    });
+}
+
 /// It runs where the kernel knows no system call that is newer than Linux 4.18 (RHEL 8), and where a seccomp profile refuses
 /// those by which a process takes a descriptor or a child (Docker's and Podman's, `SystemCallFilter=@system-service`).
 #[test]

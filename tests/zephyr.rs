@@ -195,12 +195,23 @@ fn to_root(class: &str, message: &str) -> Notification {
 }
 
 fn deliver(notification: Notification, cancel: &Cancel) -> Outcome {
+    let ledger = Arc::new(Ledger::new(Path::new("/nonexistent")));
+    attempt(notification, cancel, (1, 0), &ledger)
+}
+
+/// One attempt: how many have begun with it, and had begun when the operator asked last.
+fn attempt(
+    notification: Notification,
+    cancel: &Cancel,
+    (begun, asked): (u32, u32),
+    ledger: &Arc<Ledger>,
+) -> Outcome {
     let kind = method::find(b"zephyr").unwrap();
     let delivery = Delivery {
         id: 1,
-        attempt: 1,
-        begun: 1,
-        asked: 0,
+        attempt: begun,
+        begun,
+        asked,
         received: SystemTime::now(),
         notification,
         message_file: PathBuf::new(),
@@ -213,7 +224,7 @@ fn deliver(notification: Notification, cancel: &Cancel) -> Outcome {
     let context = Context {
         settings: &Settings::for_tests(Path::new("/var/lib/cyrus")),
         syslog: &Syslog::open(Path::new("/nonexistent/log"), nobody).unwrap(),
-        ledger: &Arc::new(Ledger::new(Path::new("/nonexistent"))),
+        ledger,
         late: &late,
     };
     (kind.build)(&context).deliver(&delivery, kind.timeout, cancel)
@@ -365,4 +376,72 @@ fn a_host_manager_that_cannot_help_is_temporary() {
         );
         assert_eq!(manager.join().unwrap().len(), 1);
     });
+}
+
+/// Reads what the method sends, and answers only the question that comes first, until `count` notices have come; the names.
+fn half_deaf_manager(count: usize) -> std::thread::JoinHandle<(Vec<String>, UdpSocket)> {
+    let socket = UdpSocket::bind("127.0.0.1:2104").unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    std::thread::spawn(move || {
+        let (mut names, mut buffer, mut answered) = (Vec::new(), [0; 2000], false);
+        while names.len() < count {
+            let (len, from) = retry(|| socket.recv_from(&mut buffer)).unwrap();
+            let mut packet = Packet::decode(&buffer[..len]).unwrap();
+            if packet.notice.kind != Kind::STAT {
+                names.push(String::from_utf8(packet.notice.recipient).unwrap());
+            } else if !std::mem::replace(&mut answered, true) {
+                packet.notice.kind = Kind::HMACK;
+                packet.notice.body = b"z.invalid\x000\x000\x000\x000\x003.1\0no\x00".to_vec();
+                socket.send_to(&packet.encode().unwrap(), from).unwrap();
+            }
+        }
+        // The last question goes to a socket that is there and that nobody reads: no answer, no refusal.
+        (names, socket)
+    })
+}
+
+#[test]
+#[ignore = "needs root: run tests/run"]
+fn what_has_no_answer_is_sent_once_more_and_not_again() {
+    in_namespace(
+        "what_has_no_answer_is_sent_once_more_and_not_again",
+        |dir| {
+            let cancel = Cancel::new().unwrap();
+            let ledger = Arc::new(Ledger::new(dir));
+            let to_forty = Notification {
+                options: (0..39).map(|n| format!("u{n}").into_bytes()).collect(),
+                ..to_root("MAIL", "m")
+            };
+            // 32 names, then a question, which has no answer.
+            let manager = half_deaf_manager(32);
+            let first = attempt(to_forty.clone(), &cancel, (1, 0), &ledger);
+            assert!(matches!(first, Outcome::Temporary(_)), "{first:?}");
+            let (told, _) = manager.join().unwrap();
+            // A daemon that was started since knows it, too.
+            let ledger = Arc::new(Ledger::new(dir));
+            let manager = half_deaf_manager(32);
+            let second = attempt(to_forty.clone(), &cancel, (2, 0), &ledger);
+            assert!(matches!(second, Outcome::Temporary(_)), "{second:?}");
+            assert_eq!(manager.join().unwrap().0, told, "once more");
+            // Those who have had two get none; the others have their first, and this time there is an answer.
+            let good = b"z.invalid\x000\x000\x000\x000\x003.1\0no\x00".to_vec();
+            let manager = strange_manager(vec![good.clone(), good.clone()]);
+            let third = attempt(to_forty.clone(), &cancel, (3, 0), &ledger);
+            let Outcome::Permanent(why) = third else {
+                panic!("{third:?}")
+            };
+            assert!(why.contains("sent twice without an answer"), "{why}");
+            let rest = manager.join().unwrap();
+            assert_eq!(rest.len(), 8);
+            let name = |notice: &Notice| String::from_utf8(notice.recipient.clone()).unwrap();
+            assert!(rest.iter().all(|notice| !told.contains(&name(notice))));
+            // What the operator asks for goes to all.
+            let manager = strange_manager(vec![good.clone(), good.clone(), good]);
+            let asked = attempt(to_forty, &cancel, (4, 3), &ledger);
+            assert!(matches!(asked, Outcome::Delivered(_)), "{asked:?}");
+            assert_eq!(manager.join().unwrap().len(), 40);
+        },
+    );
 }

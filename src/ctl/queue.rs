@@ -3,7 +3,7 @@
 use super::arguments::Arguments;
 use super::select::{Filter, Listed};
 use super::{Failure, NOT_FOUND, Streams, place};
-use crate::spool::{self, Micros};
+use crate::spool::{self, Micros, files};
 use crate::system::syslog::printable;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -65,9 +65,11 @@ pub(super) fn show(mut arguments: Arguments, streams: &mut Streams<'_>) -> Resul
                 writeln!(streams.out)?;
             }
             found = true;
+            let file = listed.row.kept.file.as_deref();
+            let cut = file.is_some_and(|name| files::is_cut(queue.folder(), name));
             match as_json {
-                true => writeln!(streams.out, "{}", whole(&listed))?,
-                false => describe(streams.out, &listed, now)?,
+                true => writeln!(streams.out, "{}", whole(&listed, cut))?,
+                false => describe(streams.out, &listed, cut, now)?,
             }
             Ok(())
         })?;
@@ -107,7 +109,7 @@ fn line(out: &mut dyn Write, listed: &Listed, now: Micros) -> io::Result<()> {
     writeln!(out, "{}", text.trim_end())
 }
 
-fn describe(out: &mut dyn Write, listed: &Listed, now: Micros) -> io::Result<()> {
+fn describe(out: &mut dyn Write, listed: &Listed, cut: bool, now: Micros) -> io::Result<()> {
     let row = &listed.row;
     let mut field = |name: &str, value: &str| match value {
         "" => Ok(()),
@@ -146,7 +148,9 @@ fn describe(out: &mut dyn Write, listed: &Listed, now: Micros) -> io::Result<()>
             .map(|uid| format!("uid {uid}"))
             .unwrap_or_default(),
     )?;
-    field("kept file", row.kept.file.as_deref().unwrap_or_default())?;
+    let kept = row.kept.file.as_deref().unwrap_or_default();
+    let cut = if cut { " (only its first 64 MiB)" } else { "" };
+    field("kept file", &format!("{kept}{cut}"))?;
     let Some(n) = &listed.notification else {
         return field("damaged", "the notification cannot be decoded");
     };
@@ -187,12 +191,13 @@ fn brief(listed: &Listed) -> Value {
     })
 }
 
-/// One delivery with all its fields.
-fn whole(listed: &Listed) -> Value {
+/// One delivery with all its fields; `cut` when its message is only the beginning of one.
+fn whole(listed: &Listed, cut: bool) -> Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut all = brief(listed);
     all["uid"] = json!(listed.row.kept.uid);
     all["file"] = json!(listed.row.kept.file);
+    all["file_is_cut"] = json!(cut);
     if let Some(n) = &listed.notification {
         all["priority"] = json!(text(&n.priority));
         all["mailbox"] = json!(text(&n.mailbox));

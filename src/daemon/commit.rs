@@ -5,7 +5,7 @@ use super::monitor::Monitor;
 use super::waker::Waker;
 use crate::config::toml::Config;
 use crate::method::Kind;
-use crate::spool::{Kept, NewRow, Spool, files};
+use crate::spool::{Kept, NewRow, Spool};
 use crate::system::cancel::Cancel;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -86,7 +86,7 @@ impl Committer {
         self.monitor.committed(rows, kept);
         if kept == Kept::Dropped {
             for name in rows.iter().filter_map(|row| row.file.as_deref()) {
-                files::remove(self.spool.folder(), name);
+                self.spool.remove_message(name);
             }
         }
         // After the commit: a dispatcher that was put in force later than this is woken by who did it.

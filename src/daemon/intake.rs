@@ -10,7 +10,7 @@ use super::staged::{Missing, Staged};
 use super::throttle::{Throttle, and_more};
 use crate::event::Event;
 use crate::method::{self, Delivery, Kind, METHODS, Outcome};
-use crate::spool::{self, NewRow, Owner, Spool, files};
+use crate::spool::{self, NewRow, Owner, Spool};
 use crate::system::cancel::Cancel;
 use crate::system::folders::Folders;
 use crate::system::socket::Arrival;
@@ -194,7 +194,7 @@ impl Intake {
         let taken = catch_unwind(AssertUnwindSafe(|| self.handle(notification, arrival)));
         if taken.is_err() {
             for name in self.owed.drain(owed..).filter_map(|row| row.file) {
-                files::remove(self.spool.folder(), &name);
+                self.spool.remove_message(&name);
             }
             self.monitor.metrics.malformed.inc();
             let text = format_args!(
@@ -368,20 +368,31 @@ impl Intake {
             .as_deref()
             .filter(|fname| !fname.is_empty())?;
         let name = spool::id_text(id);
-        let folder = self.spool.folder();
         let found = self
             .staged
             .find(Path::new(OsStr::from_bytes(fname)), arrival);
-        let kept = found.and_then(|file| Ok(files::keep(folder, file, &name)?));
+        let kept = found.and_then(|file| Ok(self.spool.keep_message(file, &name)?));
         let counts = &self.monitor.metrics.staged;
         match &kept {
-            Ok(()) => counts.kept.inc(),
+            Ok(_) => counts.kept.inc(),
             Err(Missing::Gone) => counts.gone.inc(),
             Err(Missing::Uncertain(_)) => counts.uncertain.inc(),
             Err(Missing::NotStaged | Missing::Refused(_)) => counts.refused.inc(),
         };
         match kept {
-            Ok(()) => return Some(name),
+            Ok(cut) => {
+                if cut {
+                    let shown = printable(fname, 300);
+                    self.warn(
+                        b"cut",
+                        BAD,
+                        format_args!(
+                            "{name}: of the staged message {shown} only the first 64 MiB are kept"
+                        ),
+                    );
+                }
+                return Some(name);
+            }
             Err(why) => self.say_missing(&name, &printable(fname, 300), why),
         }
         None

@@ -489,6 +489,7 @@ impl Monitor {
             return Ok((Depths::new(), 0));
         };
         let depths = queue.depths().map_err(io::Error::other)?;
-        Ok((depths, queue.used_bytes().map_err(io::Error::other)?))
+        let used = queue.used_bytes().map_err(io::Error::other)?;
+        Ok((depths, used + self.spool.bytes_beside()))
     }
 }

@@ -13,7 +13,7 @@ use super::watchdog::Watchdog;
 use super::{Fatal, Standing, apply, reading, stats};
 use crate::config::Settings;
 use crate::method::{self, Kind};
-use crate::spool::{Settlement, Spool, files, sync};
+use crate::spool::{Settlement, Spool, files, readers, sync};
 use crate::system::cancel::Cancel;
 use crate::system::lock::{self, Lock};
 use crate::system::master::{Master, State};
@@ -32,6 +32,9 @@ use std::time::{Duration, Instant};
 const HAND_OVER_GRACE: Duration = Duration::from_secs(20);
 /// How long they may take when we are told to end.
 const TERMINATE_GRACE: Duration = Duration::from_secs(5);
+/// How long another process may have the lock before that is said, and how often it is said again.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_REMINDER: Duration = Duration::from_secs(60);
 /// How often we look whether the lock is still ours alone.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -403,13 +406,42 @@ fn take_lock(
     thread("lock", move || {
         sender.send(Control::Locked(lock::wait(&path)))
     })?;
+    let began = Instant::now();
+    let mut wait = LOCK_PATIENCE;
     loop {
-        match control.recv() {
-            Ok(Control::Locked(lock)) => return Ok(Turn::Ours(Some(lock?))),
-            Ok(Control::Signal(Request::Terminate | Request::Reload)) | Err(_) => {
-                return Ok(Turn::ToldToEnd);
+        match control.recv_timeout(wait) {
+            Ok(Control::Locked(lock)) => {
+                if wait == LOCK_REMINDER {
+                    let _ = systemd::notify("STATUS="); // it need not know
+                }
+                return Ok(Turn::Ours(Some(lock?)));
             }
+            Err(RecvTimeoutError::Timeout) => {
+                say_who_reads(folder, began.elapsed());
+                wait = LOCK_REMINDER;
+            }
+            Ok(Control::Signal(Request::Terminate | Request::Reload))
+            | Err(RecvTimeoutError::Disconnected) => return Ok(Turn::ToldToEnd),
             Ok(_) => {}
         }
     }
+}
+
+/// Says who has the lock for which we wait, to the log and to systemd.
+fn say_who_reads(folder: &Path, waited: Duration) {
+    let path = folder.join("lock");
+    let holders = readers::holders(&path);
+    let names: Vec<String> = holders.iter().map(ToString::to_string).collect();
+    let who = if names.is_empty() {
+        "another process".to_owned()
+    } else {
+        names.join(", ")
+    };
+    let what = format!(
+        "{} is held by {who}, for {} s now",
+        path.display(),
+        waited.as_secs()
+    );
+    error!("{what}: nothing is read here until it ends; if it hangs, end it with kill -9");
+    let _ = systemd::notify(&format!("STATUS={what}")); // it need not know
 }

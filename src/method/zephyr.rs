@@ -4,18 +4,23 @@
 //! on this machine ourselves. An unauthenticated notice gets no acknowledgement, so the host manager
 //! is asked for its status instead, before (libzephyr asks as well: the answer names the server,
 //! and the server tells which of our addresses to put into the packet) and after. It reads in order,
-//! so the second answer says that it has read the notice; from then on the notice is in its hands.
+//! so the second answer says that it has read the notice; from then on the notice is in its hands. When there is none, the
+//! notice is sent once more, and not again ([`progress`]).
 //!
 //! What can go wrong: no host manager (known at once) or a silent one (after a second, libzephyr
 //! takes ten); a host manager without a server; a class or a name too long for a packet, which no repeat mends.
 //!
 //! The realm is the one that a libzephyr without Kerberos knows, `local-realm`, unless `[method.zephyr]` names another.
 
+mod progress;
+
 use super::{Delivery, Kind, Method, Outcome};
+use crate::spool::ledger::Ledger;
 use crate::system::cancel::Cancel;
 use crate::system::thread;
 use crate::wire::Notification;
 use crate::wire::zephyr::{self, Notice, Packet, Status, Uid, Unsendable};
+use progress::Progress;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -34,6 +39,7 @@ pub(super) const KIND: Kind = Kind {
     timeout: Duration::from_secs(10),
     build: |context| {
         Box::new(Zephyr {
+            ledger: context.ledger.clone(),
             realm: context
                 .settings
                 .own
@@ -58,10 +64,22 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(2);
 /// Packets between two questions. Sent all at once, 160 kB overflow the host manager's receive
 /// buffer and the kernel drops the rest in silence.
 const BURST: usize = 32;
+/// Nobody is told a third time.
+const TWICE: &str = "sent twice without an answer, so it is not certain that all have it";
 const STOPPED: &str = "stopped before the Zephyr host manager had the notice";
 
 struct Zephyr {
     realm: Vec<u8>,
+    ledger: Arc<Ledger>,
+}
+
+/// How far an attempt has come, in names.
+#[derive(Clone, Copy)]
+struct Reached {
+    /// So many of the first names need nothing more: the host manager has read what they are sent.
+    confirmed: usize,
+    /// So many have been sent their notice.
+    sent: usize,
 }
 
 impl Method for Zephyr {
@@ -72,18 +90,37 @@ impl Method for Zephyr {
             return Outcome::Discarded("no recipient: the notification names no user".into());
         }
         let deadline = Instant::now() + limit;
-        Manager::open(cancel)
-            .and_then(|manager| send(&manager, notification, &self.realm, deadline))
-            .unwrap_or_else(Outcome::Temporary)
+        let before = Progress::load(&self.ledger, delivery);
+        let mut reached = Reached {
+            confirmed: before.done,
+            sent: before.done,
+        };
+        let sent = Manager::open(cancel)
+            .and_then(|manager| send(&manager, notification, &self.realm, deadline, &mut reached));
+        match sent {
+            Ok(_) if before.unsure => Outcome::Permanent(TWICE.into()),
+            Ok(outcome) => outcome,
+            Err(why) if reached.sent == before.done => Outcome::Temporary(why),
+            Err(why) => {
+                let after = before.after(reached.confirmed, reached.sent);
+                after.save(&self.ledger, delivery);
+                if after.done > notification.options.len() {
+                    Outcome::Permanent(format!("{why}; {TWICE}"))
+                } else {
+                    Outcome::Temporary(why)
+                }
+            }
+        }
     }
 }
 
-/// Sends all notices; an error is a reason to try again.
+/// Sends the notices to all names from `reached` on, and says how far it has come; an error is a reason to try again.
 fn send(
     manager: &Manager,
     notification: &Notification,
     realm: &[u8],
     deadline: Instant,
+    reached: &mut Reached,
 ) -> Result<Outcome, String> {
     let status = manager.ask(deadline)?;
     let server = String::from_utf8_lossy(&status.server)
@@ -95,29 +132,37 @@ fn send(
     let hostname = rustix::system::uname().nodename().to_bytes().to_vec();
     let address = own_address(&status.server, &hostname, deadline, manager.cancel)?;
     let (mut sent, mut refused, mut unread) = (0, Vec::<Unsendable>::new(), 0);
-    for notice in notices(notification, &hostname, realm) {
+    let first = reached.sent;
+    for (place, notice) in notices(notification, &hostname, realm).enumerate() {
         let packets = match notice.packets(manager.port, || next_uid(address)) {
             Ok(packets) => packets,
             Err(why) => {
                 refused.push(why);
+                reached.sent = reached.sent.max(place + 1);
                 continue;
             }
         };
+        sent += 1;
+        if place < first {
+            continue;
+        }
         for packet in packets {
             if unread == BURST {
                 manager.ask(deadline)?;
+                reached.confirmed = place;
                 unread = 0;
             }
+            // Some of it may be on its way even when the next packet is not.
+            reached.sent = place + 1;
             manager.send(&packet)?;
             unread += 1;
         }
-        sent += 1;
         if Instant::now() >= deadline {
-            // A repeat would begin with the same names and get no further.
-            return Ok(Outcome::Permanent(format!(
-                "time limit: sent to the first {sent} of {} names",
+            return Err(format!(
+                "time limit: sent to the first {} of {} names",
+                place + 1,
                 notification.options.len() + 1
-            )));
+            ));
         }
     }
     if unread > 0 {

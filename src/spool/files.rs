@@ -4,10 +4,13 @@
 //! here it is linked into the spool by its descriptor; where that is impossible (another file system, already unlinked) it
 //! is copied from the descriptor.
 
+use super::space::{Free, Space};
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Name of the socket in the spool's folder at which the daemon tells `notifyctl watch` what happens.
@@ -20,14 +23,15 @@ const FILES: &str = "files";
 /// Largest message that is copied when it cannot be linked, in bytes.
 const MAX_COPY: u64 = 64 << 20;
 
-/// Makes the spool's folders, mode 0700.
+/// Makes the spool's folders, mode 0700. Ours that others may enter are closed to them, with a line.
 ///
 /// # Errors
-/// What the system says, with the folder's name.
+/// What the system says, with the folder's name; and when a folder is another user's, who could read and change what is in it.
 pub fn make_folders(folder: &Path) -> io::Result<()> {
     for path in [folder.to_owned(), folder.join(FILES)] {
         match fs::mkdir(&path, Mode::RWXU) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Ok(()) => {}
+            Err(rustix::io::Errno::EXIST) => close(&path)?,
             Err(error) => {
                 return Err(io::Error::new(
                     io::Error::from(error).kind(),
@@ -37,6 +41,49 @@ pub fn make_folders(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Closes a folder of ours to others; refuses one that is not ours.
+fn close(path: &Path) -> io::Result<()> {
+    let named = |what: String| io::Error::other(format!("{}: {what}", path.display()));
+    let meta = std::fs::metadata(path).map_err(|error| named(error.to_string()))?;
+    let ours = rustix::process::geteuid().as_raw();
+    if !meta.is_dir() {
+        return Err(named("is not a folder".into()));
+    }
+    if meta.uid() != ours {
+        return Err(named(format!(
+            "belongs to uid {}, not to us, uid {ours}: chown -R it",
+            meta.uid()
+        )));
+    }
+    let mode = meta.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        fs::chmod(path, Mode::RWXU).map_err(|error| named(error.to_string()))?;
+        log::warn!(
+            "spool: {} was open to others (mode {mode:04o}); now it is not (0700)",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// Refuses a file of the spool that is no regular file of ours: somebody else has put it there.
+///
+/// # Errors
+/// Which it is and whose.
+pub(super) fn check_owner(path: &Path) -> io::Result<()> {
+    let Ok(meta) = std::fs::symlink_metadata(path) else {
+        return Ok(()); // it is to be made, or what is wrong shows when it is opened
+    };
+    match meta.is_file() && meta.uid() == rustix::process::geteuid().as_raw() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!(
+            "{}: is not a regular file of ours (uid {}): remove it",
+            path.display(),
+            meta.uid()
+        ))),
+    }
 }
 
 /// The path of the kept message `name`.
@@ -63,17 +110,57 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file.into())
 }
 
-/// Keeps the message under `name`, whether it has another name by now or not.
+/// Keeps the message under `name`, whether it has another name by now or not. Whether only its beginning was kept, because
+/// it had to be copied and is longer than [`MAX_COPY`].
 ///
 /// # Errors
 /// When it can be neither linked nor copied.
-pub fn keep(folder: &Path, file: File, name: &str) -> io::Result<()> {
+pub(super) fn keep(folder: &Path, file: File, name: &str) -> io::Result<bool> {
     let target = path(folder, name);
     let magic = format!("/proc/self/fd/{}", file.as_raw_fd());
     match fs::linkat(CWD, magic, CWD, &target, AtFlags::SYMLINK_FOLLOW) {
-        Ok(()) => Ok(()),
-        Err(_) => copy(file, &target),
+        Ok(()) => Ok(false),
+        Err(_) => {
+            let length = file.metadata()?.len();
+            if let Ok(Free { free, reserve, .. }) = Space::new(folder).look()
+                && free < length.min(MAX_COPY) + 2 * reserve
+            {
+                return Err(io::Error::other("no room on the spool's disk for a copy"));
+            }
+            copy(file, &target)?;
+            Ok(length > MAX_COPY)
+        }
     }
+}
+
+/// Whether the kept message `name` is only the beginning of a longer one.
+#[must_use]
+pub fn is_cut(folder: &Path, name: &str) -> bool {
+    let meta = std::fs::metadata(path(folder, name));
+    meta.is_ok_and(|meta| meta.len() == MAX_COPY && meta.nlink() == 1)
+}
+
+/// What the kept message `name` takes on the disk, in bytes: nothing as long as it has another name, in a mailbox.
+pub(super) fn bytes(folder: &Path, name: &OsStr) -> u64 {
+    let meta = std::fs::metadata(folder.join(FILES).join(name));
+    meta.map_or(0, |meta| {
+        if meta.nlink() == 1 {
+            meta.blocks() * 512
+        } else {
+            0
+        }
+    })
+}
+
+/// What all kept messages take on the disk, in bytes.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(super) fn all_bytes(folder: &Path) -> io::Result<u64> {
+    let entries = std::fs::read_dir(folder.join(FILES))?;
+    entries
+        .map(|entry| Ok(bytes(folder, &entry?.file_name())))
+        .sum()
 }
 
 fn copy(mut source: File, target: &Path) -> io::Result<()> {
@@ -121,7 +208,6 @@ pub(super) fn remove_orphans(folder: &Path, named: impl Fn(&str) -> bool) -> io:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
 
     fn spool() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();

@@ -147,7 +147,7 @@ impl Spool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::spool::{Settlement, now, sync};
+    use crate::spool::{Settlement, files, now, sync};
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
@@ -198,6 +198,68 @@ mod tests {
         assert!(
             (100..1000).contains(&count),
             "{count} rows of 300 bytes in 64 KiB"
+        );
+    }
+
+    /// A file without a name can only be copied.
+    fn unlinked(spool: &Spool, bytes: u64) -> std::fs::File {
+        let path = spool.folder().join("staged");
+        std::fs::write(&path, vec![b'm'; bytes.min(1 << 20) as usize]).unwrap();
+        let file = std::fs::File::open(&path).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(bytes)
+            .unwrap();
+        std::fs::remove_file(&path).unwrap();
+        file
+    }
+
+    #[test]
+    fn copies_of_messages_count() {
+        let (_dir, spool) = spool(Limits {
+            bytes: 4 << 20,
+            ..Limits::default()
+        });
+        for name in 1..=5 {
+            let cut = spool.keep_message(unlinked(&spool, 1 << 20), &name.to_string());
+            assert!(!cut.unwrap());
+        }
+        assert_eq!(spool.commit(&[spool.example()]), Kept::Dropped);
+        spool.remove_message("1");
+        spool.remove_message("2");
+        assert_eq!(spool.bytes_beside(), 3 << 20);
+        assert_eq!(spool.commit(&[spool.example()]), Kept::Disk);
+        // A link to what a mailbox has as well takes nothing, until the mailbox has it no more.
+        let mailbox = spool.folder().join("mailbox");
+        std::fs::write(&mailbox, vec![b'm'; 1 << 20]).unwrap();
+        spool
+            .keep_message(std::fs::File::open(&mailbox).unwrap(), "6")
+            .unwrap();
+        assert_eq!(spool.bytes_beside(), 3 << 20);
+        std::fs::remove_file(&mailbox).unwrap();
+        assert_eq!(files::all_bytes(spool.folder()).unwrap(), 4 << 20);
+    }
+
+    #[test]
+    fn a_copy_that_is_cut_is_known_to_be() {
+        let (_dir, spool) = spool(Limits::default());
+        let large = 64 << 20;
+        assert!(
+            !spool
+                .keep_message(unlinked(&spool, large - 1), "1")
+                .unwrap()
+        );
+        assert!(
+            spool
+                .keep_message(unlinked(&spool, large + 1), "2")
+                .unwrap()
+        );
+        let is_cut = |name| files::is_cut(spool.folder(), name);
+        assert_eq!(
+            (is_cut("1"), is_cut("2"), is_cut("3")),
+            (false, true, false)
         );
     }
 

@@ -39,6 +39,7 @@ use open::{open_disk, remove_orphans};
 use room::Room;
 use share::Shares;
 use space::Space;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -87,6 +88,8 @@ pub struct Spool {
     dropped: AtomicU64,
     space: Space,
     shares: Shares,
+    /// What kept messages take on the disk, in bytes, roughly.
+    kept_bytes: AtomicU64,
     /// How long the log is, in bytes, as far as the housekeeper knows.
     log_length: AtomicU64,
     clock: Clock,
@@ -200,6 +203,7 @@ impl Spool {
             dropped: AtomicU64::new(0),
             space,
             shares: Shares::default(),
+            kept_bytes: AtomicU64::new(0),
             log_length: AtomicU64::new(0),
             clock,
             foreign: AtomicBool::new(true),
@@ -290,10 +294,34 @@ impl Spool {
         self.disk.later().empty_log().unwrap_or(false) || given_up
     }
 
-    /// Bytes that the spool takes beside its file: what the log has more than it may keep.
-    fn bytes_beside(&self) -> u64 {
+    /// Bytes that the spool takes beside its file: kept messages that nobody else has, and what the log has more than it may
+    /// keep.
+    pub fn bytes_beside(&self) -> u64 {
         let kept = self.room.limits().longest_log() / 4;
-        self.log_length.load(Ordering::Relaxed).saturating_sub(kept)
+        let log = self.log_length.load(Ordering::Relaxed).saturating_sub(kept);
+        log + self.kept_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Keeps a staged message under `name`; whether it was cut. See [`files::keep`].
+    ///
+    /// # Errors
+    /// When it can be neither linked nor copied.
+    pub fn keep_message(&self, file: File, name: &str) -> io::Result<bool> {
+        let cut = files::keep(&self.folder, file, name)?;
+        let bytes = files::bytes(&self.folder, name.as_ref());
+        self.kept_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(cut)
+    }
+
+    /// Removes the kept message `name`.
+    pub fn remove_message(&self, name: &str) {
+        let bytes = files::bytes(&self.folder, name.as_ref());
+        // The housekeeper may have counted without it meanwhile.
+        let less = |all: u64| Some(all.saturating_sub(bytes));
+        let _ = self
+            .kept_bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        files::remove(&self.folder, name);
     }
 
     /// Whether the log is twice as long as it may be: nothing is taken from the disk any more then, as each claim makes
@@ -340,7 +368,7 @@ impl Spool {
         let on_disk = self.settle_on_disk(settlements);
         let on_disk = on_disk.map(|freed| files.extend(freed));
         for name in files {
-            files::remove(&self.folder, &name);
+            self.remove_message(&name);
         }
         on_disk
     }
@@ -410,7 +438,7 @@ impl Spool {
                 Ok((count, files))
             })?;
             for name in files {
-                files::remove(&self.folder, &name);
+                self.remove_message(&name);
             }
             if count == 0 {
                 return Ok(all);

@@ -29,6 +29,9 @@ pub(super) fn open_file(path: &Path, limits: Limits) -> io::Result<Db> {
 pub(super) fn open_disk(folder: &Path, limits: Limits) -> io::Result<Db> {
     files::make_folders(folder)?;
     let path = folder.join("spool.db");
+    for beside in ["db", "db-wal", "db-shm"] {
+        files::check_owner(&path.with_extension(beside))?;
+    }
     say_what_is_missing(&path);
     let mut disk = open_file(&path, limits)?;
     let mut recovered = disk.recover();

@@ -8,7 +8,7 @@
 use super::db::{Checkpoint, Lack};
 use super::renew::{Identity, identity};
 use super::share::{self, Use};
-use super::{Owner, Spool, db};
+use super::{Owner, Spool, db, files};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::fs::File;
@@ -28,6 +28,8 @@ const ROUNDS: u32 = 8;
 const SMALL_PART: u64 = 64;
 /// How often it is counted who has how much; it takes a twentieth of the time at most.
 const COUNT_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is looked what kept messages take; likewise.
+const FILES_PAUSE: Duration = Duration::from_secs(10);
 /// So many rows are counted without a pause for the log.
 const COUNT_ROWS: i64 = 4096;
 
@@ -39,6 +41,7 @@ pub fn keep_house(spool: &Weak<Spool>) {
         connection: None,
         synced: (0, None),
         owners_at: Instant::now(),
+        files_at: Instant::now(),
     };
     let mut well = true;
     loop {
@@ -52,6 +55,7 @@ pub fn keep_house(spool: &Weak<Spool>) {
         housekeeper.log = spool.folder().join("spool.db-wal");
         keep_room(&spool);
         let done = housekeeper.look_after(&spool);
+        housekeeper.count_files(&spool);
         let done = done.and_then(|()| housekeeper.count(&spool));
         let done = done.and_then(|()| housekeeper.count_owners(&spool));
         if let Err(error) = &done {
@@ -74,6 +78,8 @@ struct Housekeeper {
     synced: (u64, Option<std::time::SystemTime>),
     /// When it is time to count again who has how much.
     owners_at: Instant,
+    /// When it is time to look again what kept messages take.
+    files_at: Instant,
 }
 
 impl Housekeeper {
@@ -127,6 +133,18 @@ impl Housekeeper {
             Ok(counted - known)
         };
         spool.room.recount(&mut count)
+    }
+
+    /// Looks what kept messages take: a message that a mailbox had too may be only ours by now.
+    fn count_files(&mut self, spool: &Spool) {
+        let begun = Instant::now();
+        if begun < self.files_at {
+            return;
+        }
+        if let Ok(bytes) = files::all_bytes(spool.folder()) {
+            spool.kept_bytes.store(bytes, Ordering::Relaxed);
+        }
+        self.files_at = Instant::now() + FILES_PAUSE.max(begun.elapsed() * 20);
     }
 
     /// Counts who has how much, when the spool is so full that it matters. Nobody waits: it is read a page at a time.

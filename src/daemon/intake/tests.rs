@@ -1,3 +1,5 @@
+//! One notification at a time: what has become of it, and who may send.
+
 use super::*;
 use crate::config::toml::Config;
 use crate::daemon::commit::Wiring;

@@ -250,7 +250,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn read(line: &str) -> Option<Line> {
+    pub(super) fn read(line: &str) -> Option<Line> {
         let colon = outside_quotes(line, ':')?;
         let (head, value) = (&line[..colon], &line[colon + 1..]);
         let mut parts = Vec::new();

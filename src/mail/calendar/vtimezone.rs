@@ -7,20 +7,37 @@ use super::zone::{is_iana, offset_at, zone};
 use super::{Moment, read::Line};
 use jiff::civil::{Date, DateTime, Weekday, date};
 use jiff::tz::{Offset, TimeZone};
+use std::cell::RefCell;
 
-/// Definitions that are read at most.
+/// Definitions that are read at most, and names that are looked up.
 const ZONES: usize = 50;
-/// Parts of a definition that are read at most, and dates of a part.
+/// Parts of a definition that are read at most, and dates of all its parts. A calendar may have a thousand dates, and each
+/// of them is looked up here.
 const OBSERVANCES: usize = 100;
-const DATES: usize = 100;
+const DATES: usize = 400;
 
 /// The time zones of an object.
 #[derive(Debug, Default)]
-pub(super) struct Zones(Vec<Definition>);
+pub(super) struct Zones {
+    definitions: Vec<Definition>,
+    /// What was found of names until now.
+    names: RefCell<Vec<Named>>,
+}
+
+/// A name, and what it means everywhere.
+#[derive(Clone, Debug)]
+struct Named {
+    name: String,
+    zone: Option<TimeZone>,
+    /// Whether it is one of the IANA database.
+    iana: bool,
+}
 
 #[derive(Debug, Default)]
 struct Definition {
     name: String,
+    /// How many dates its parts have.
+    dates: usize,
     /// X-LIC-LOCATION: the name of the zone in the IANA database.
     location: String,
     observances: Vec<Observance>,
@@ -68,14 +85,14 @@ struct Onset<'a> {
 impl Zones {
     /// A definition begins.
     pub(super) fn begin(&mut self) {
-        if self.0.len() < ZONES {
-            self.0.push(Definition::default());
+        if self.definitions.len() < ZONES {
+            self.definitions.push(Definition::default());
         }
     }
 
     /// A part of the last definition begins.
     pub(super) fn begin_observance(&mut self, kind: &str) {
-        if let Some(zone) = self.0.last_mut()
+        if let Some(zone) = self.definitions.last_mut()
             && zone.observances.len() < OBSERVANCES
         {
             zone.observances.push(Observance {
@@ -87,7 +104,7 @@ impl Zones {
 
     /// A line of the last definition itself.
     pub(super) fn take(&mut self, line: &Line) {
-        let Some(zone) = self.0.last_mut() else {
+        let Some(zone) = self.definitions.last_mut() else {
             return;
         };
         match line.name.as_str() {
@@ -99,11 +116,12 @@ impl Zones {
 
     /// A line of the last part of the last definition.
     pub(super) fn take_observance(&mut self, line: &Line) {
-        let last = self
-            .0
-            .last_mut()
-            .and_then(|zone| zone.observances.last_mut());
-        let Some(observance) = last else { return };
+        let Some(zone) = self.definitions.last_mut() else {
+            return;
+        };
+        let Some(observance) = zone.observances.last_mut() else {
+            return;
+        };
         let value = line.value.trim();
         match line.name.as_str() {
             "DTSTART" => observance.start = clock(value),
@@ -112,9 +130,11 @@ impl Zones {
             "TZNAME" => observance.name = value.to_owned(),
             "RRULE" => observance.rule = rule(value, observance.start),
             "RDATE" => {
-                let room = DATES.saturating_sub(observance.dates.len());
+                let room = DATES.saturating_sub(zone.dates);
+                let before = observance.dates.len();
                 let dates = value.split(',').filter_map(clock);
                 observance.dates.extend(dates.take(room));
+                zone.dates += observance.dates.len() - before;
             }
             _ => {}
         }
@@ -135,23 +155,45 @@ impl Zones {
     /// The zone `name` around a time. A name of the IANA database says what it says everywhere; any other one says what
     /// its definition says, and is known by a better name where both agree.
     fn find(&self, name: &str, near: DateTime) -> Option<TimeZone> {
-        let by_name = zone(name);
-        if name.is_empty() || is_iana(name) {
-            return by_name;
+        if name.is_empty() {
+            return None;
         }
-        let definition = self.0.iter().find(|zone| zone.name == name);
+        let named = self.named(name);
+        if named.iana {
+            return named.zone;
+        }
+        let definition = self.definitions.iter().find(|zone| zone.name == name);
         let Some(definition) = definition else {
-            return by_name;
+            return named.zone;
         };
+        let location = || self.named(&definition.location).zone;
         let Some(defined) = definition.zone(near) else {
-            return by_name.or_else(|| zone(&definition.location));
+            return named.zone.or_else(location);
         };
         let offset = offset_at(&defined, near);
-        [by_name, zone(&definition.location)]
-            .into_iter()
-            .flatten()
-            .find(|zone| offset_at(zone, near) == offset)
+        let agrees = |zone: &TimeZone| offset_at(zone, near) == offset;
+        let better = named.zone.filter(agrees);
+        better
+            .or_else(|| location().filter(agrees))
             .or(Some(defined))
+    }
+
+    /// What `name` means everywhere: nothing, when too many others were looked up before.
+    fn named(&self, name: &str) -> Named {
+        let mut names = self.names.borrow_mut();
+        if let Some(known) = names.iter().find(|known| known.name == name) {
+            return known.clone();
+        }
+        let look = names.len() < ZONES;
+        let named = Named {
+            name: name.to_owned(),
+            zone: if look { zone(name) } else { None },
+            iana: look && is_iana(name),
+        };
+        if look {
+            names.push(named.clone());
+        }
+        named
     }
 }
 
@@ -359,4 +401,218 @@ fn numbered_day(text: &str) -> (Option<i8>, Option<Weekday>) {
         _ => return (None, None),
     };
     (number.parse().ok(), Some(weekday))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::object;
+    use super::*;
+    use jiff::ToSpan;
+
+    /// The times of a year in a zone that is defined by `lines`, six hours apart.
+    fn times(lines: &str) -> Vec<Moment> {
+        let mut text = format!("BEGIN:VCALENDAR\nBEGIN:VTIMEZONE\nTZID:X\n{lines}END:VTIMEZONE\n");
+        text.push_str("END:VCALENDAR\n");
+        let zones = zones(&text);
+        let hours = (0..365 * 4).map(|n| {
+            date(2027, 1, 1)
+                .at(0, 30, 0, 0)
+                .saturating_add((n * 6).hours())
+        });
+        let read = |clock: DateTime| {
+            let text = clock.strftime("%Y%m%dT%H%M%S").to_string();
+            zones.moment(&text, "X").unwrap()
+        };
+        hours.map(read).collect()
+    }
+
+    /// The zones of an object.
+    fn zones(text: &str) -> Zones {
+        let mut zones = Zones::default();
+        let mut depth = 0;
+        for line in text.lines().filter_map(Line::read) {
+            match (line.name.as_str(), line.value.as_str(), depth) {
+                ("BEGIN", "VTIMEZONE", _) => zones.begin(),
+                ("BEGIN", kind, 2) => zones.begin_observance(kind),
+                (_, _, 2) => zones.take(&line),
+                (_, _, 3) => zones.take_observance(&line),
+                _ => {}
+            }
+            match line.name.as_str() {
+                "BEGIN" => depth += 1,
+                "END" => depth -= 1,
+                _ => {}
+            }
+        }
+        zones
+    }
+
+    fn part(kind: &str, start: &str, from: &str, to: &str, rule: &str) -> String {
+        format!(
+            "BEGIN:{kind}\nDTSTART:{start}\nTZOFFSETFROM:{from}\nTZOFFSETTO:{to}\n{rule}\nEND:{kind}\n"
+        )
+    }
+
+    /// Definitions as programs write them say what the system's database says, all year.
+    #[test]
+    fn definitions_and_the_database_agree() {
+        const YEARLY: &str = "RRULE:FREQ=YEARLY;";
+        let berlin = [
+            part(
+                "STANDARD",
+                "16010101T030000",
+                "+0200",
+                "+0100",
+                &format!("{YEARLY}BYDAY=-1SU;BYMONTH=10"),
+            ),
+            part(
+                "DAYLIGHT",
+                "16010101T020000",
+                "+0100",
+                "+0200",
+                &format!("{YEARLY}BYDAY=-1SU;BYMONTH=3"),
+            ),
+        ];
+        let new_york = [
+            part(
+                "DAYLIGHT",
+                "19870405T020000",
+                "-0500",
+                "-0400",
+                &format!("{YEARLY}BYDAY=1SU;BYMONTH=4;UNTIL=20060402T070000Z"),
+            ),
+            part(
+                "DAYLIGHT",
+                "19670430T020000",
+                "-0500",
+                "-0400",
+                &format!("{YEARLY}BYDAY=-1SU;BYMONTH=4;COUNT=7"),
+            ),
+            part(
+                "DAYLIGHT",
+                "20070311T020000",
+                "-0500",
+                "-0400",
+                &format!("{YEARLY}BYDAY=2SU;BYMONTH=3"),
+            ),
+            part(
+                "STANDARD",
+                "20071104T020000",
+                "-0400",
+                "-0500",
+                &format!("{YEARLY}BYMONTH=11;BYDAY=SU;BYMONTHDAY=1,2,3,4,5,6,7"),
+            ),
+        ];
+        let sydney = [
+            part(
+                "STANDARD",
+                "20080406T030000",
+                "+1100",
+                "+1000",
+                &format!("{YEARLY}BYMONTH=4;BYDAY=SU;BYSETPOS=1"),
+            ),
+            part(
+                "DAYLIGHT",
+                "20081005T020000",
+                "+1000",
+                "+1100",
+                &format!("{YEARLY}BYMONTH=10;BYDAY=1SU"),
+            ),
+        ];
+        let dublin = [
+            part(
+                "STANDARD",
+                "16010101T010000",
+                "+0000",
+                "+0100",
+                &format!("{YEARLY}BYDAY=-1SU;BYMONTH=3"),
+            ),
+            part(
+                "DAYLIGHT",
+                "16010101T020000",
+                "+0100",
+                "+0000",
+                &format!("{YEARLY}BYDAY=-1SU;BYMONTH=10"),
+            ),
+        ];
+        let kolkata = [part(
+            "STANDARD",
+            "19700101T000000",
+            "+0530",
+            "+0530",
+            "TZNAME:IST",
+        )];
+        let by_dates = [
+            part(
+                "STANDARD",
+                "20261025T030000",
+                "+0200",
+                "+0100",
+                "RDATE:20261025T030000,20271031T030000",
+            ),
+            part(
+                "DAYLIGHT",
+                "20260329T020000",
+                "+0100",
+                "+0200",
+                "RDATE:20260329T020000\nRDATE:20270328T020000",
+            ),
+        ];
+        for (name, parts) in [
+            ("Europe/Berlin", berlin.concat()),
+            ("America/New_York", new_york.concat()),
+            ("Australia/Sydney", sydney.concat()),
+            ("Europe/Dublin", dublin.concat()),
+            ("Asia/Kolkata", kolkata.concat()),
+            ("Europe/Berlin", by_dates.concat()),
+        ] {
+            let known = zone(name).unwrap();
+            for moment in times(&parts) {
+                let wanted = known.to_zoned(moment.clock()).unwrap().timestamp();
+                assert_eq!(
+                    moment.timestamp(),
+                    Some(wanted),
+                    "{name} {}",
+                    moment.clock()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_definition_leaves_the_zone_unknown() {
+        for lines in [
+            "",
+            "BEGIN:STANDARD\nEND:STANDARD\n",
+            "BEGIN:STANDARD\nDTSTART:x\nTZOFFSETTO:x\nEND:STANDARD\n",
+            "BEGIN:STANDARD\nDTSTART:19700101T000000\nTZOFFSETTO:+9900\nEND:STANDARD\n",
+            "BEGIN:STANDARD\nDTSTART:19700101T000000\nTZOFFSETTO:+\u{e9}\u{e9}\nEND:STANDARD\n",
+        ] {
+            let object = object(&format!(
+                "BEGIN:VCALENDAR\nBEGIN:VTIMEZONE\nTZID:X\n{lines}END:VTIMEZONE\nBEGIN:VEVENT\nDTSTART;TZID=X:20270402T100000\nEND:VEVENT\nEND:VCALENDAR\n"
+            ));
+            assert!(
+                matches!(object.event.start, Some(Moment::Unknown(..))),
+                "{lines}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_so_many_names_and_dates_are_looked_at() {
+        let dates = "RDATE:20270101T000000\n".repeat(1000);
+        let part = format!("BEGIN:STANDARD\nDTSTART:19700101T000000\n{dates}END:STANDARD\n");
+        let definition = format!("BEGIN:VTIMEZONE\nTZID:X\n{}END:VTIMEZONE\n", part.repeat(3));
+        let zones = zones(&format!(
+            "BEGIN:VCALENDAR\n{}END:VCALENDAR\n",
+            definition.repeat(100)
+        ));
+        assert_eq!(zones.definitions.len(), ZONES);
+        assert_eq!(zones.definitions[0].dates, DATES);
+        for n in 0..1000 {
+            let read = zones.moment("20270402T100000", &format!("Nowhere {n}"));
+            assert!(matches!(read, Some(Moment::Unknown(..))));
+        }
+        assert_eq!(zones.names.borrow().len(), ZONES);
+    }
 }

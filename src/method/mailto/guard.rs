@@ -3,7 +3,7 @@
 //! All of it is in the ledger, so that it holds over restarts. Keys begin with a letter: `P` what is known of a recipient
 //! ([`super::recipient`]), and, without one, the last attempt of a delivery of which all is written down; `O` what was
 //! sent once; `B` what is left of a limit, `W` when it was said that one is reached ([`super::limits`]); `T` see
-//! [`super::owner`], `Q` quota, `S` networks.
+//! [`super::owner`], `Q` quota, `S` networks. (`Z` is of method `zephyr`.)
 //!
 //! Nothing is written before a first attempt, and nothing after one that is a whole success: the spool counts attempts
 //! before they begin, and forgets the delivery when it is done.

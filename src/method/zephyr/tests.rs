@@ -124,7 +124,11 @@ fn no_user_is_nothing_to_do() {
         message_file: std::path::PathBuf::new(),
     };
     let outcome =
-        Zephyr { realm: Vec::new() }.deliver(&delivery, KIND.timeout, &Cancel::new().unwrap());
+        Zephyr {
+            realm: Vec::new(),
+            ledger: Arc::new(Ledger::in_memory().unwrap()),
+        }
+        .deliver(&delivery, KIND.timeout, &Cancel::new().unwrap());
     assert_eq!(
         outcome,
         Outcome::Discarded("no recipient: the notification names no user".into())

@@ -402,6 +402,22 @@ fn a_zone_that_nobody_knows_does_not_make_it_late() {
 }
 
 #[test]
+fn an_alarm_in_a_zone_of_windows_is_late_when_it_is() {
+    let desk = desk(|_| {});
+    let mut delivery = alarm(
+        r#","timezone":"W. Europe Standard Time","start":"20261122T190112","alarmTime":"20261122T185112""#,
+    );
+    delivery.received += Duration::from_secs(600);
+    let mail = mails(compose(&desk.office, &delivery)).remove(0);
+    let due: SystemTime = "2026-11-22T17:51:12Z".parse::<Timestamp>().unwrap().into();
+    assert_eq!(mail.wanted, Some(due));
+    assert_eq!(mail.until, Some(due + Duration::from_secs(7200)));
+    let parts = parts_of(&mail);
+    assert!(parts.iter().any(|part| part.2.contains("comes 10 minutes late")));
+    assert!(parts.last().unwrap().2.contains("DTSTART:20261122T180112Z\r\n"));
+}
+
+#[test]
 fn lateness_is_counted_in_minutes() {
     let late = |seconds: u64| {
         let delivery = alarm("");

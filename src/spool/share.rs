@@ -116,8 +116,10 @@ impl Shares {
         let mut owners = self.owners();
         let mut has = owners.counted.get(owner).copied().unwrap_or_default();
         has.add(owners.since.get(owner).copied().unwrap_or_default());
+        let has_nothing = has.rows == 0;
         has.add(row);
-        if full.is_at(50, self.used()) && full.is_at(full.percent, has) {
+        // In a small spool a share can be less than a row.
+        if !has_nothing && full.is_at(50, self.used()) && full.is_at(full.percent, has) {
             return false;
         }
         add(&mut owners.since, owner, row);
@@ -192,6 +194,21 @@ mod tests {
         assert_eq!(admitted(&shares, &None, 40), 40, "Cyrus itself");
         assert!(!shares.look(Use { rows: 49, bytes: 0 }, FULL));
         assert_eq!(admitted(&shares, &user("eve"), 1), 1, "it is emptier again");
+    }
+
+    /// Each may have one at least, where a share is less than that.
+    #[test]
+    fn a_small_spool_is_for_all() {
+        for rows in 1..5 {
+            let shares = Shares::default();
+            let full = Full { rows, ..FULL };
+            let admits = |name: &str| shares.admits(user(name).as_ref(), Use::row(1), full);
+            assert!(
+                admits("alice") && admits("bob") && admits("carol"),
+                "{rows}"
+            );
+            assert!(!admits("alice"), "{rows}");
+        }
     }
 
     #[test]

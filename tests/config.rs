@@ -95,7 +95,11 @@ fn ask(command: &mut Command, case: &Case, dir: &Path) -> Answer {
 
 fn ours(case: &Case, dir: &Path) -> Answer {
     let mut command = Command::new(env!("CARGO_BIN_EXE_notifyctl"));
-    ask(command.args(["config", "-C", "imapd.conf"]), case, dir)
+    ask(
+        command.args(["config", "--secrets", "-C", "imapd.conf"]),
+        case,
+        dir,
+    )
 }
 
 /// Asks `cyr_info` as user cyrus: as root it would look for `cyrus_user` first.

@@ -123,6 +123,64 @@ fn our_program_is_known_from_others() {
     assert!(stock(other.to_str().unwrap()));
 }
 
+/// What these commands print is pasted into reports.
+#[test]
+fn secrets_are_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let included = dir.path().join("more.conf");
+    fs::write(&included, "sync_password: geheim-1\n").unwrap();
+    fs::set_permissions(&included, PermissionsExt::from_mode(0o640)).unwrap();
+    let more = format!(
+        "smtp_auth_authname: cyrus\nsmtp_auth_password: geheim-2\nnotify_sql_passwd: geheim-3\nsasl_ldapdb_pw: geheim-4\nsome_secret: geheim-5\nldap_uri: ldap://user:geheim-6@host/\n@include: {}\n",
+        included.display()
+    );
+    let (_tmp, imapd, cyrus) = pair(&(example("imapd.conf") + &more), &example("cyrus.conf"));
+    let print = |args: &[&str]| {
+        let output = notifyctl(&[args, &["-C", &imapd]].concat());
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8(text).unwrap()
+    };
+    for args in [
+        &["config"][..],
+        &["config", "--json"],
+        &["check", "-M", &cyrus],
+        &["check", "--json", "-M", &cyrus],
+        &["queue"],
+        &["stats"],
+    ] {
+        let text = print(args);
+        assert!(!text.contains("geheim"), "{args:?}: {text}");
+    }
+    let hidden = print(&["config"]);
+    for line in [
+        "sync_password: ***",
+        "smtp_auth_password: ***",
+        "ldap_uri: ldap://user:***@host/",
+        "sasl_ldapdb_pw: ***",
+    ] {
+        assert!(
+            hidden.lines().any(|shown| shown == line),
+            "{line}: {hidden}"
+        );
+    }
+    for args in [
+        &["config", "--secrets"][..],
+        &["config", "--json", "--secrets"],
+    ] {
+        let shown = print(args);
+        for n in 1..=6 {
+            assert!(shown.contains(&format!("geheim-{n}")), "{args:?}: {shown}");
+        }
+    }
+    // Everybody can read one of the files, and the right ones the other.
+    let found = print(&["check", "-M", &cyrus]);
+    assert!(
+        found.contains("everybody on this machine can read smtp_auth_password"),
+        "{found}"
+    );
+    assert!(!found.contains("sync_password"), "{found}");
+}
+
 #[test]
 #[ignore = "needs cyrus-imapd: run tests/run"]
 fn debians_own_files() {

@@ -21,6 +21,7 @@ use super::error::{ConfigError, bytes};
 use super::files::{Files, ReadFile};
 use super::keys::{self, Key, Retired};
 use super::lines::Line;
+use super::secret;
 use super::value::{self, Misfit, Value};
 
 /// Options of those whose values can misfit that `notifyd` acts on: there, a value that does not fit is fatal always.
@@ -34,7 +35,7 @@ enum Seen {
     ForService,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Slot {
     pub(super) key: &'static Key,
     pub(super) value: Value,
@@ -54,7 +55,7 @@ pub(super) fn default_value(key: &Key) -> Value {
 }
 
 /// A configuration as read: each option's value, the unknown keys, and what to warn about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ImapdConf {
     pub(super) slots: Vec<Slot>,
     pub(super) overflow: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -62,6 +63,7 @@ pub struct ImapdConf {
     lenient: bool,
     warnings: Vec<String>,
     places: BTreeMap<&'static str, Place>,
+    secrets: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
 }
 
 /// Where an option stands.
@@ -96,6 +98,7 @@ impl ImapdConf {
             lenient,
             warnings: Vec::new(),
             places: BTreeMap::new(),
+            secrets: BTreeMap::new(),
         };
         let mut files = Files::new(prefix, read);
         files.open(file.as_os_str().as_bytes())?;
@@ -169,6 +172,10 @@ impl ImapdConf {
             b"" => return Err(bad_name()),
             _ if self.own(&name) == Some(b"") => return Err(bad_name()),
             _ => {
+                if secret::is_secret(&name) {
+                    let first = (name.clone(), line.number);
+                    self.secrets.entry(file.to_vec()).or_insert(first);
+                }
                 if let Some(key) = self.set(&name, value, &number)? {
                     let place = Place {
                         file: file.to_vec(),
@@ -314,6 +321,14 @@ impl ImapdConf {
     #[must_use]
     pub fn place(&self, name: &str) -> Option<&Place> {
         self.places.get(name)
+    }
+
+    /// The files in which secrets stand, as they were given or included: each with the option that holds the first one,
+    /// and its line.
+    pub fn secrets(&self) -> impl Iterator<Item = (&[u8], &[u8], u32)> {
+        self.secrets
+            .iter()
+            .map(|(file, (name, line))| (file.as_slice(), name.as_slice(), *line))
     }
 
     fn value(&self, name: &str) -> Option<&Value> {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use super::choices::{ContentInclusion, Facility, NotifySocket, SmtpBackend};
 use super::error::ConfigError;
 use super::imapd_conf::ImapdConf;
+use super::secret::Secret;
 use super::toml::{Known, Own};
 
 /// The file that Cyrus reads when no `-C` names another.
@@ -175,7 +176,7 @@ pub struct Settings {
     /// `smtp_auth_authname`
     pub smtp_auth_authname: Option<Vec<u8>>,
     /// `smtp_auth_password`
-    pub smtp_auth_password: Option<Vec<u8>>,
+    pub smtp_auth_password: Option<Secret>,
     /// `smtp_auth_realm`
     pub smtp_auth_realm: Option<Vec<u8>>,
     /// What Cyrus is set to send.
@@ -271,7 +272,7 @@ impl Settings {
             },
             smtp_host: or_empty("smtp_host"),
             smtp_auth_authname: text("smtp_auth_authname"),
-            smtp_auth_password: text("smtp_auth_password"),
+            smtp_auth_password: text("smtp_auth_password").map(Secret::new),
             smtp_auth_realm: text("smtp_auth_realm"),
             emitters: Emitters::new(&conf),
             warnings,

@@ -8,26 +8,57 @@
 
 use super::imapd_conf::{ImapdConf, Slot, after_configdirectory, default_value};
 use super::keys::{self, Key, Kind};
+use super::secret;
 use super::value::{self, Value};
+use std::fmt;
 
 impl ImapdConf {
-    /// The lines of `cyr_info conf`, each with its newline.
+    /// The lines of `cyr_info conf`, each with its newline. Secrets are shown, as there.
     #[must_use]
     pub fn changed(&self) -> Vec<u8> {
+        self.lines(|_, value| value)
+    }
+
+    /// The same with secrets hidden; see [`secret`].
+    #[must_use]
+    pub fn without_secrets(&self) -> Vec<u8> {
+        self.lines(|name, value| secret::masked(name, &value).into_owned())
+    }
+
+    /// The lines, with values as `show` shows those of an option.
+    fn lines(&self, show: impl Fn(&[u8], Vec<u8>) -> Vec<u8>) -> Vec<u8> {
         let directory = self.text("configdirectory").unwrap_or_default();
         let mut out = Vec::new();
         for Slot { key, value, .. } in &self.slots {
             if differs(key, value, directory) {
-                line(&mut out, key, value);
+                let value = match value {
+                    Value::Text(Some(text)) => {
+                        Value::Text(Some(show(key.name.as_bytes(), text.clone())))
+                    }
+                    other => other.clone(),
+                };
+                line(&mut out, key, &value);
             }
         }
         let mut unknown: Vec<_> = self.overflow.iter().collect();
         // The map is sorted and the sort is stable: within a bucket Cyrus sorts, too.
         unknown.sort_by_key(|(name, _)| bucket(name));
         for (name, value) in unknown {
-            out.extend_from_slice(&[name, b": ".as_slice(), value, b"\n"].concat());
+            let value = show(name, value.clone());
+            out.extend_from_slice(&[name.as_slice(), b": ", &value, b"\n"].concat());
         }
         out
+    }
+}
+
+/// Values that are secret are not shown.
+impl fmt::Debug for ImapdConf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.without_secrets();
+        let lines = text.split(|&byte| byte == b'\n');
+        f.debug_list()
+            .entries(lines.map(String::from_utf8_lossy))
+            .finish()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::arguments::Arguments;
 use super::select::Filter;
-use super::{Failure, Streams, place};
+use super::{Failure, Streams, place, write_json};
 use crate::spool;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -36,11 +36,7 @@ pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result
             .iter()
             .map(|(method, counts)| (method.as_str(), counts.as_slice()))
             .collect();
-        writeln!(
-            streams.out,
-            "{}",
-            json!({ "minutes": MINUTES, "methods": rows })
-        )?;
+        write_json(streams.out, &json!({ "minutes": MINUTES, "methods": rows }))?;
         return Ok(());
     }
     streams.out.write_all(shown(&total, &table).as_bytes())?;

@@ -2,7 +2,7 @@
 //!
 //! First imapd.conf in the lines of `cyr_info -n SERVICE conf`, then, when there is a notifyd.toml, what in it differs
 //! from the defaults. The service is CYRUS_SERVICE, default `notify`. Warnings go to standard error, where Cyrus sends
-//! them to syslog. `--defaults` prints a notifyd.toml that says every default.
+//! them to syslog. Secrets are hidden unless `--secrets` asks for them: what this prints is pasted into reports. `--defaults` prints a notifyd.toml that says every default.
 //!
 //! What can go wrong is a file that Cyrus would refuse: its message on standard
 //! error, with `cyr_info`'s words `fatal error: ` before it, and its exit code, 78; mistakes in notifyd.toml, each with
@@ -10,7 +10,7 @@
 //! disk: a `zoneinfo_dir` in which libical finds no time zones. That is not looked at here.
 
 use super::arguments::Arguments;
-use super::{CONFIG, Failure, Streams, place};
+use super::{CONFIG, Failure, Streams, place, write_json};
 use crate::config::toml::show;
 use crate::config::{Context, Settings};
 use crate::mail::template::Wrong;
@@ -20,6 +20,7 @@ use std::path::Path;
 
 pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let (defaults, as_json) = (arguments.flag("--defaults"), arguments.flag("--json"));
+    let secrets = arguments.flag("--secrets");
     let file = arguments.file();
     if let Some(extra) = arguments.rest()?.first() {
         return Err(Failure::Usage(format!("config: what is '{extra}'?")));
@@ -38,8 +39,8 @@ pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result
     }
     let templates = place::bad_templates(&settings);
     match as_json {
-        true => writeln!(streams.out, "{}", object(&settings, &templates))?,
-        false => print(&settings, streams)?,
+        true => write_json(streams.out, &object(&settings, &templates, secrets))?,
+        false => print(&settings, secrets, streams)?,
     }
     let templates = templates.iter().map(|wrong| format!("template {wrong}"));
     let complaints: Vec<String> = settings.own.complaints().chain(templates).collect();
@@ -49,8 +50,8 @@ pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result
     }
 }
 
-fn print(settings: &Settings, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    streams.out.write_all(&settings.conf().changed())?;
+fn print(settings: &Settings, secrets: bool, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    streams.out.write_all(&imapd(settings, secrets))?;
     if let Some(file) = &settings.own.file {
         let changed = settings.own.config.changed();
         write!(streams.out, "\n# {}\n{changed}", file.display())?;
@@ -58,16 +59,24 @@ fn print(settings: &Settings, streams: &mut Streams<'_>) -> Result<(), Failure> 
     Ok(())
 }
 
+/// The lines of `cyr_info conf`, with or without secrets.
+fn imapd(settings: &Settings, secrets: bool) -> Vec<u8> {
+    match secrets {
+        true => settings.conf().changed(),
+        false => settings.conf().without_secrets(),
+    }
+}
+
 /// What is set in imapd.conf, and all that holds of notifyd.toml.
-fn object(settings: &Settings, templates: &[Wrong]) -> Value {
-    let changed = settings.conf().changed();
+fn object(settings: &Settings, templates: &[Wrong], secrets: bool) -> Value {
+    let changed = imapd(settings, secrets);
     let lines = changed
         .split(|byte| *byte == b'\n')
         .map(String::from_utf8_lossy);
-    let mut imapd = Map::new();
+    let mut options = Map::new();
     for line in lines {
         if let Some((name, value)) = line.split_once(':') {
-            imapd.insert(name.to_owned(), value.trim_start().into());
+            options.insert(name.to_owned(), value.trim_start().into());
         }
     }
     let mut tables = Map::new();
@@ -91,7 +100,7 @@ fn object(settings: &Settings, templates: &[Wrong]) -> Value {
         .as_ref()
         .map(|file| file.to_string_lossy().into_owned());
     json!({
-        "imapd": imapd,
+        "imapd": options,
         "file": file,
         "notifyd": tables,
         "spool": settings.spool().to_string_lossy(),

@@ -1,7 +1,7 @@
 //! `notifyctl methods`: the methods there are.
 
 use super::arguments::Arguments;
-use super::{Failure, Streams};
+use super::{Failure, Streams, write_json};
 use crate::method::METHODS;
 use serde_json::json;
 
@@ -16,7 +16,7 @@ pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result
             let row = json!({
                 "name": kind.name, "about": kind.about, "immediate": kind.immediate, "permits": permits, "timeout": timeout,
             });
-            writeln!(streams.out, "{row}")?;
+            write_json(streams.out, &row)?;
             continue;
         }
         let how = match kind.immediate {

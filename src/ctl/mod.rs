@@ -27,6 +27,7 @@ mod steer;
 mod watch;
 
 use crate::spool::queue::Unreadable;
+use crate::system::syslog::printable_json;
 use arguments::Arguments;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -44,6 +45,11 @@ pub const CONFIG: u8 = 78;
 
 /// Width of a call in the usage; a longer one has a line of its own.
 const CALL: usize = 34;
+
+/// Writes `value` as one line of JSON. No character of it changes how a terminal shows the rest: those are escaped.
+fn write_json(out: &mut dyn Write, value: &serde_json::Value) -> io::Result<()> {
+    writeln!(out, "{}", printable_json(&value.to_string()))
+}
 
 /// Where a command writes: results to `out`, complaints to `err`.
 pub struct Streams<'a> {
@@ -180,7 +186,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "config",
-        arguments: "[--json] [--defaults]",
+        arguments: "[--json] [--defaults] [--secrets]",
         summary: "print what imapd.conf and notifyd.toml set, and what is wrong with them",
         run: config::run,
     },

@@ -2,7 +2,7 @@
 //! section 5: a complaint must be traceable).
 
 use super::arguments::Arguments;
-use super::{Failure, NOT_FOUND, Streams, place};
+use super::{Failure, NOT_FOUND, Streams, place, write_json};
 use crate::method;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result
         let user = method::owner_of(&settings.spool(), token).map_err(place::failed)?;
         let user = user.map(|user| String::from_utf8_lossy(&user).into_owned());
         match (&user, as_json) {
-            (_, true) => writeln!(streams.out, "{}", json!({ "token": token, "user": user }))?,
+            (_, true) => write_json(streams.out, &json!({ "token": token, "user": user }))?,
             (Some(user), false) => writeln!(streams.out, "{user}")?,
             (None, false) => writeln!(streams.err, "notifyctl: nobody is known by '{token}'")?,
         }

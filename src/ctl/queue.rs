@@ -2,7 +2,7 @@
 
 use super::arguments::Arguments;
 use super::select::{Filter, Listed};
-use super::{Failure, NOT_FOUND, Streams, place};
+use super::{Failure, NOT_FOUND, Streams, place, write_json};
 use crate::spool::{self, Micros, files};
 use crate::system::syslog::printable;
 use jiff::Timestamp;
@@ -30,7 +30,7 @@ pub(super) fn list(mut arguments: Arguments, streams: &mut Streams<'_>) -> Resul
             }
             count += 1;
             match as_json {
-                true => writeln!(streams.out, "{}", brief(&listed))?,
+                true => write_json(streams.out, &brief(&listed))?,
                 false => line(streams.out, &listed, now)?,
             }
             Ok(())
@@ -68,7 +68,7 @@ pub(super) fn show(mut arguments: Arguments, streams: &mut Streams<'_>) -> Resul
             let file = listed.row.kept.file.as_deref();
             let cut = file.is_some_and(|name| files::is_cut(queue.folder(), name));
             match as_json {
-                true => writeln!(streams.out, "{}", whole(&listed, cut))?,
+                true => write_json(streams.out, &whole(&listed, cut))?,
                 false => describe(streams.out, &listed, cut, now)?,
             }
             Ok(())

@@ -5,7 +5,7 @@
 
 use super::arguments::Arguments;
 use super::queue::short;
-use super::{Failure, Streams, place};
+use super::{Failure, Streams, place, write_json};
 use crate::spool::depth::Depths;
 use crate::spool::files::STATS;
 use crate::spool::queue::{STATES, explained};
@@ -64,7 +64,7 @@ pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result
     let now = spool::now();
     if as_json {
         let all = json!({ "running": runs, "daemon": counts, "queue": queue_json(&depths, now) });
-        writeln!(streams.out, "{all}")?;
+        write_json(streams.out, &all)?;
         return Ok(());
     }
     print_counts(streams.out, runs, counts.as_ref(), now)?;

@@ -7,7 +7,7 @@ use super::arguments::Arguments;
 use super::{Failure, Streams, place};
 use crate::method;
 use crate::spool::files::WATCH;
-use crate::system::syslog::printable;
+use crate::system::syslog::{printable, printable_json};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -202,7 +202,9 @@ struct Screen {
 impl Screen {
     fn show(&mut self, out: &mut dyn Write, line: &[u8], value: &Value) -> io::Result<()> {
         if self.as_json {
-            out.write_all(&[line, b"\n"].concat())?;
+            // As the daemon has written it, but for what a terminal would misunderstand.
+            let text = printable_json(&String::from_utf8_lossy(line));
+            writeln!(out, "{text}")?;
             return out.flush();
         }
         if !std::mem::replace(&mut self.headed, true) {

@@ -7,14 +7,14 @@ use super::monitor::Monitor;
 use super::nameless::Nameless;
 use super::route::route;
 use super::staged::{Missing, Staged};
-use super::throttle::{Throttle, and_more};
-use crate::event::Event;
+use crate::event::Front;
 use crate::method::{self, Delivery, Kind, METHODS, Outcome};
 use crate::spool::{self, NewRow, Owner, Spool};
 use crate::system::cancel::Cancel;
 use crate::system::folders::Folders;
 use crate::system::socket::Arrival;
 use crate::system::syslog::printable;
+use crate::system::throttle::{Throttle, and_more};
 use crate::wire::{Notification, datagram};
 use log::{debug, warn};
 use std::ffi::OsStr;
@@ -28,9 +28,6 @@ use std::time::{Instant, SystemTime};
 
 /// How many lines a minute bad input of one sort may cost: each has its line, a flood has not.
 const BAD: u32 = 100;
-
-/// In an event of more bytes it is not looked up whose it is: nobody may wait for that.
-const LARGEST_EVENT: usize = 16 << 10;
 
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -482,11 +479,10 @@ fn user(notification: &Notification) -> Option<Vec<u8>> {
     if !notification.user.is_empty() {
         return Some(notification.user.clone());
     }
-    if notification.class != b"EVENT" || notification.message.len() > LARGEST_EVENT {
+    if notification.class != b"EVENT" {
         return None;
     }
-    let event = Event::parse(&notification.message).ok()?;
-    let user = event.user()?.into_owned();
+    let user = Front::read(&notification.message).user?;
     (!user.is_empty()).then(|| user.into_bytes())
 }
 

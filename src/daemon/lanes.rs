@@ -26,6 +26,8 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// How many deliveries a method that is done at once may have in hand.
 const AHEAD: usize = 512;
+/// With so many bytes of notifications in hand it takes no more.
+const AHEAD_BYTES: usize = 16 << 20;
 /// How long ended attempts wait at most for others to be reported with them.
 const REPORT_EVERY: Duration = Duration::from_millis(5);
 
@@ -157,6 +159,10 @@ impl Lane {
 
     /// How many deliveries it would take now. One that works ahead takes many at once, or none.
     pub(super) fn room(&self) -> usize {
+        let bytes = |attempt: &Arc<Attempt>| attempt.row.kept.notification.len();
+        if self.kind.immediate && self.in_hand.values().map(bytes).sum::<usize>() >= AHEAD_BYTES {
+            return 0;
+        }
         let room = room(self.kind.immediate, self.permits, self.in_hand.len());
         if self.careful { room.min(1) } else { room }
     }

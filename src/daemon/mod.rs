@@ -32,16 +32,15 @@ mod stand_in;
 mod stats;
 mod streams;
 mod suspects;
-mod throttle;
 mod waker;
 mod watchdog;
 pub mod watchers;
 
 use crate::config::toml::Level;
 use crate::config::{Context, Settings};
-use crate::method;
+use crate::method::{self, Kind};
 use crate::system::signal::{self, Caught};
-use crate::system::syslog::{DEV_LOG, Identity, Syslog};
+use crate::system::syslog::{DEV_LOG, Identity, Syslog, printable};
 use crate::system::user;
 use log::{LevelFilter, error, warn};
 use options::{Options, USAGE};
@@ -138,10 +137,9 @@ fn run(
     if options.stderr {
         syslog.set_stderr(true);
     }
-    let name = options.method.as_deref().unwrap_or(route::DEFAULT_METHOD);
-    let default = route::default_method(name).map_err(|message| Fatal(message, exit::USAGE))?;
     let settings = load(&options, context).map_err(|message| Fatal(message, exit::CONFIG))?;
     apply(&settings, syslog);
+    let default = default_method(&options);
     let group = settings.cyrus_group.as_deref().map(text);
     user::become_user(&text(&settings.cyrus_user), group.as_deref())?;
     rustix::process::umask(Mode::from_raw_mode(settings.umask));
@@ -150,6 +148,24 @@ fn run(
         service.run(&mut || load(&options, context))?;
     }
     Ok(())
+}
+
+/// The default method, and loud words on what is wrong on the command line: master would disable a service that ends
+/// because of it, and every sender would fail. Cyrus' notifyd says nothing, and goes on.
+fn default_method(options: &Options) -> &'static Kind {
+    for word in &options.extra {
+        let word = printable(word.as_encoded_bytes(), 100);
+        error!("command line: '{word}' means nothing and is passed over: correct cyrus.conf");
+    }
+    let name = options.method.as_deref().unwrap_or(route::DEFAULT_METHOD);
+    route::default_method(name).unwrap_or_else(|| {
+        error!(
+            "command line: -m {}: there is no such method, so what names no method is lost; there are: {}: correct cyrus.conf",
+            printable(name.as_bytes(), 100),
+            method::names()
+        );
+        method::nothing()
+    })
 }
 
 fn load(options: &Options, context: &Context) -> Result<Settings, String> {

@@ -16,6 +16,8 @@ pub struct Options {
     pub help: bool,
     /// `--version`.
     pub version: bool,
+    /// Words that mean nothing. Cyrus' notifyd starts all the same, and master would disable a service that does not.
+    pub extra: Vec<OsString>,
 }
 
 /// The usage, for `--help` and for mistakes.
@@ -30,7 +32,8 @@ Cyrus' master starts it from cyrus.conf; without master it binds notifysocket it
 See notifyd(8).
 ";
 
-/// Reads `arguments`, without the program's name. Each option stands alone, as Cyrus demands.
+/// Reads `arguments`, without the program's name. Each option stands alone, as Cyrus demands; behind `--` there are words
+/// only.
 ///
 /// # Errors
 /// One line that names the argument.
@@ -59,7 +62,11 @@ pub fn parse(arguments: &[OsString]) -> Result<Options, String> {
                     "options and arguments must be separated by white space: {merged}"
                 ));
             }
-            _ => return Err(format!("unknown argument {}", argument.display())),
+            Some("--") => options.extra.extend(rest.by_ref().cloned()),
+            _ if argument.len() > 1 && argument.as_encoded_bytes().starts_with(b"-") => {
+                return Err(format!("unknown option {}", argument.display()));
+            }
+            _ => options.extra.push(argument.clone()),
         }
     }
     Ok(options)
@@ -99,8 +106,15 @@ mod tests {
             "options and arguments must be separated by white space: -mlog"
         );
         assert_eq!(parsed("-m").unwrap_err(), "option -m needs a value");
-        assert_eq!(parsed("-Z").unwrap_err(), "unknown argument -Z");
-        assert_eq!(parsed("file").unwrap_err(), "unknown argument file");
-        assert_eq!(parsed("-\u{e9}x").unwrap_err(), "unknown argument -\u{e9}x");
+        assert_eq!(parsed("-Z").unwrap_err(), "unknown option -Z");
+        assert_eq!(parsed("-\u{e9}x").unwrap_err(), "unknown option -\u{e9}x");
+    }
+
+    #[test]
+    fn words_stop_nothing() {
+        let options = parsed("extra -m log -- -C x -").unwrap();
+        assert_eq!(options.method.as_deref(), Some("log"));
+        assert_eq!(options.config, None);
+        assert_eq!(options.extra, ["extra", "-C", "x", "-"]);
     }
 }

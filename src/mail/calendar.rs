@@ -80,6 +80,11 @@ pub fn unquoted(uri: &str) -> &str {
     inside.map_or(uri, str::trim)
 }
 
+/// A name in one line: RFC 6868 can put line ends into it, and it stands in the middle of sentences.
+pub fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ").trim().to_owned()
+}
+
 /// The value of a parameter such as CN, without its quotation marks and the escapes of RFC 6868.
 pub fn parameter_text(value: &str) -> String {
     let mut out = String::with_capacity(value.len());

@@ -136,6 +136,11 @@ pub fn find(name: &[u8]) -> Option<&'static Kind> {
         .find(|kind| kind.name.as_bytes().eq_ignore_ascii_case(name))
 }
 
+/// The method that does nothing.
+pub fn nothing() -> &'static Kind {
+    &null::KIND
+}
+
 /// The names of all methods, with commas between.
 pub fn names() -> String {
     let names: Vec<&str> = METHODS.iter().map(|kind| kind.name).collect();

@@ -78,6 +78,10 @@ const LONGEST_DELAY: Micros = 7_200_000_000;
 /// Most rows that one housekeeping transaction changes: 256 rows take 4 ms, which the intake may have to wait for.
 const BATCH: u32 = 256;
 
+/// Most bytes of notifications that are claimed at once; of more than [`FEW`] rows.
+const CLAIMED: i64 = 16 << 20;
+const FEW: usize = 8;
+
 /// An open spool file.
 pub struct Db {
     connection: Connection,
@@ -261,6 +265,7 @@ impl Db {
     /// # Errors
     /// When the file cannot be written; nothing is claimed then.
     pub fn claim(&self, method: &str, now: Micros, most: usize) -> rusqlite::Result<Vec<Row>> {
+        let most = self.few_enough(method, now, most)?;
         let mut claim = self.connection.prepare_cached(&format!(
             "UPDATE delivery SET state = 'active', attempts = attempts + 1, begun = begun + 1 WHERE id IN (
                  SELECT id FROM delivery INDEXED BY delivery_due
@@ -273,6 +278,28 @@ impl Db {
             .collect::<rusqlite::Result<_>>()?;
         rows.sort_by_key(|row| (row.due, row.kept.id));
         Ok(rows)
+    }
+
+    /// How many of the `most` rows that would be claimed have not more than [`CLAIMED`] bytes together; one may have more.
+    fn few_enough(&self, method: &str, now: Micros, most: usize) -> rusqlite::Result<usize> {
+        if most <= FEW {
+            return Ok(most);
+        }
+        let mut lengths = self.connection.prepare_cached(
+            "SELECT length(notification) FROM delivery INDEXED BY delivery_due
+             WHERE method = ?1 AND state IN ('incoming', 'deferred') AND due <= ?2
+             ORDER BY due, id LIMIT ?3",
+        )?;
+        let mut rows = lengths.query(params![method, now, most as i64])?;
+        let (mut count, mut bytes) = (0, 0);
+        while let Some(row) = rows.next()? {
+            bytes += row.get::<_, i64>(0)?;
+            if bytes > CLAIMED {
+                break;
+            }
+            count += 1;
+        }
+        Ok(count.max(1))
     }
 
     /// Whether the row is here.
@@ -536,6 +563,26 @@ mod tests {
         db.commit(&[with_file(1), with_file(2)], NO_LIMIT).unwrap();
         assert!(db.settle(&[Settlement::Done(1)]).unwrap().is_empty());
         assert_eq!(db.settle(&[Settlement::Done(2)]).unwrap(), ["f"]);
+    }
+
+    /// Each of them is in memory until it is done.
+    #[test]
+    fn not_too_many_bytes_are_claimed_at_once() {
+        let db = Db::memory().unwrap();
+        let large = |id| NewRow {
+            notification: vec![b'x'; CLAIMED as usize / 4],
+            ..row(id, "a")
+        };
+        let all: Vec<NewRow> = (1..=9).map(large).collect();
+        db.commit(&all, NO_LIMIT).unwrap();
+        assert_eq!(db.claim("a", 10, 512).unwrap().len(), 4);
+        assert_eq!(db.claim("a", 10, 2).unwrap().len(), 2);
+        let huge = NewRow {
+            notification: vec![b'x'; CLAIMED as usize + 1],
+            ..row(10, "b")
+        };
+        db.commit(&[huge], NO_LIMIT).unwrap();
+        assert_eq!(db.claim("b", 10, 512).unwrap().len(), 1);
     }
 
     #[test]

@@ -70,11 +70,23 @@ pub(super) struct Full {
 impl Full {
     /// Whether `used` is so many percent of what makes it full, or more.
     fn is_at(self, percent: u64, used: Use) -> bool {
-        let at = |used: u64, full: u64| {
-            full > 0 && used >= full / 100 * percent + full % 100 * percent / 100
-        };
+        let at = |used, full| full > 0 && part(used) >= share(full, percent);
         at(used.rows, self.rows) || at(used.bytes, self.bytes)
     }
+
+    /// Whether that is more than one owner may have. One row everybody may.
+    fn is_over(self, has: Use) -> bool {
+        let over = |has, full| full > 0 && part(has) > share(full, self.percent);
+        has.rows > 1 && (over(has.rows, self.rows) || over(has.bytes, self.bytes))
+    }
+}
+
+fn part(number: u64) -> u128 {
+    u128::from(number) * 100
+}
+
+fn share(full: u64, percent: u64) -> u128 {
+    u128::from(full) * u128::from(percent)
 }
 
 /// Who has how much.
@@ -116,10 +128,8 @@ impl Shares {
         let mut owners = self.owners();
         let mut has = owners.counted.get(owner).copied().unwrap_or_default();
         has.add(owners.since.get(owner).copied().unwrap_or_default());
-        let has_nothing = has.rows == 0;
         has.add(row);
-        // In a small spool a share can be less than a row.
-        if !has_nothing && full.is_at(50, self.used()) && full.is_at(full.percent, has) {
+        if full.is_at(50, self.used()) && full.is_over(has) {
             return false;
         }
         add(&mut owners.since, owner, row);
@@ -190,25 +200,10 @@ mod tests {
             49,
             "until it is half full"
         );
-        assert_eq!(admitted(&shares, &user("alice"), 40), 24, "her share");
+        assert_eq!(admitted(&shares, &user("alice"), 40), 25, "her share");
         assert_eq!(admitted(&shares, &None, 40), 40, "Cyrus itself");
         assert!(!shares.look(Use { rows: 49, bytes: 0 }, FULL));
         assert_eq!(admitted(&shares, &user("eve"), 1), 1, "it is emptier again");
-    }
-
-    /// Each may have one at least, where a share is less than that.
-    #[test]
-    fn a_small_spool_is_for_all() {
-        for rows in 1..5 {
-            let shares = Shares::default();
-            let full = Full { rows, ..FULL };
-            let admits = |name: &str| shares.admits(user(name).as_ref(), Use::row(1), full);
-            assert!(
-                admits("alice") && admits("bob") && admits("carol"),
-                "{rows}"
-            );
-            assert!(!admits("alice"), "{rows}");
-        }
     }
 
     #[test]
@@ -222,6 +217,16 @@ mod tests {
         assert_eq!(admitted(&shares, &user("bob"), 9), 9);
         let none = Full { percent: 0, ..FULL };
         assert!(shares.admits(user("eve").as_ref(), Use::row(1), none));
+    }
+
+    #[test]
+    fn everybody_may_have_one() {
+        let full = Full { rows: 3, ..FULL };
+        let shares = Shares::default();
+        for name in ["a", "b", "c"] {
+            assert!(shares.admits(user(name).as_ref(), Use::row(1), full));
+        }
+        assert!(!shares.admits(user("a").as_ref(), Use::row(1), full));
     }
 
     #[test]

@@ -47,6 +47,25 @@ pub fn uid_of(name: &str) -> Option<u32> {
     user.map(|user| user.uid.as_raw())
 }
 
+/// The groups that user `name` is in; none when there is no such user, or nobody knows.
+#[must_use]
+pub fn groups_of(name: &str) -> Vec<u32> {
+    let user = User::from_name(name).ok().flatten();
+    let groups = user.and_then(|user| {
+        let text = CString::new(name).ok()?;
+        nix::unistd::getgrouplist(&text, user.gid).ok()
+    });
+    let groups = groups.unwrap_or_default().into_iter();
+    groups.map(|group| group.as_raw()).collect()
+}
+
+/// The gid of group `name`; `None` when there is no such group, or nobody knows.
+#[must_use]
+pub fn gid_of(name: &str) -> Option<u32> {
+    let group = Group::from_name(name).ok().flatten();
+    group.map(|group| group.gid.as_raw())
+}
+
 /// The login name of whoever runs us.
 ///
 /// # Errors

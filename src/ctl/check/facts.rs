@@ -1,6 +1,7 @@
 //! What `check` knows before it judges: the files as Cyrus reads them, and the machine as it is.
 
 use super::Spot;
+use super::secrets::SecretFile;
 use crate::config::cyrus_conf::{CyrusConf, Entry, Section};
 use crate::config::{NotifySocket, Place, Settings};
 use crate::mail::template::Wrong;
@@ -38,6 +39,10 @@ pub(super) struct Facts {
     pub(super) disk: Option<Disk>,
     /// The uid of the Cyrus user; `None` when there is no such user.
     pub(super) cyrus_uid: Option<u32>,
+    /// The groups of the Cyrus user.
+    pub(super) cyrus_groups: Vec<u32>,
+    /// Files that hold secrets.
+    pub(super) secret_files: Vec<SecretFile>,
     /// net.core.wmem_default: how large the kernel's buffer of a new socket is.
     pub(super) wmem_default: Option<u64>,
     /// Now, in seconds since 1970.

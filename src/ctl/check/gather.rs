@@ -1,7 +1,9 @@
 //! Collects the [`Facts`]: reads the files and asks the machine. Decides nothing.
 
 use super::facts::{Disk, Facts, Folder, NoCyrusConf, Program, Type, program};
+use super::secrets::SecretFile;
 use crate::config::cyrus_conf::{CyrusConf, Section};
+use crate::config::secret;
 use crate::config::{ConfigError, Context, NotifySocket, Settings};
 use crate::ctl::place;
 use crate::method;
@@ -27,6 +29,7 @@ pub(super) fn gather(imapd: &Path, cyrus: &Path) -> Result<Facts, ConfigError> {
     let conf = read_cyrus_conf(cyrus);
     let context = context(conf.as_ref().ok());
     let settings = Settings::load(Some(imapd), &context)?.with_own(&context, &method::known());
+    let context_prefix = context.cyrus_prefix.clone();
     let strict = Context {
         lenient: false,
         ..context
@@ -38,6 +41,7 @@ pub(super) fn gather(imapd: &Path, cyrus: &Path) -> Result<Facts, ConfigError> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let name = text(&settings.cyrus_user);
     let group = settings.cyrus_group.as_deref().map(text);
+    let secret_files = secret_files(&settings, context_prefix.as_deref());
     // When it fails, there is a rule that says why the daemon does not start; we look as who we are.
     let _ = user::become_user(&name, group.as_deref());
     let folder = settings.spool();
@@ -52,6 +56,12 @@ pub(super) fn gather(imapd: &Path, cyrus: &Path) -> Result<Facts, ConfigError> {
         spool_folder: look(&folder),
         disk: disk(&folder),
         cyrus_uid: user::uid_of(&name),
+        cyrus_groups: {
+            let mut groups = user::groups_of(&name);
+            groups.extend(group.as_deref().and_then(user::gid_of));
+            groups
+        },
+        secret_files,
         wmem_default: number("/proc/sys/net/core/wmem_default"),
         now: spool::now() / 1_000_000,
         built: built(),
@@ -136,6 +146,33 @@ fn look(folder: &Path) -> Option<Folder> {
         uid: meta.uid(),
         mode: meta.mode(),
     })
+}
+
+/// The files that hold secrets: imapd.conf, what it includes, and private keys. `prefix` is CYRUS_PREFIX.
+fn secret_files(settings: &Settings, prefix: Option<&OsStr>) -> Vec<SecretFile> {
+    let text = |bytes: &[u8]| printable(bytes, 300);
+    let look = |path: &[u8], holds: &[u8], line: u32| {
+        let path = Path::new(OsStr::from_bytes(path));
+        let meta = fs::metadata(path).ok().filter(Metadata::is_file)?;
+        Some(SecretFile {
+            path: text(path.as_os_str().as_bytes()),
+            holds: text(holds),
+            line,
+            mode: meta.mode(),
+            gid: meta.gid(),
+        })
+    };
+    let conf = settings.conf();
+    let with_passwords = conf.secrets().filter_map(|(file, option, line)| {
+        let prefixed = prefix.map(|prefix| [prefix.as_bytes(), file].concat());
+        let prefixed = prefixed.and_then(|path| look(&path, option, line));
+        prefixed.or_else(|| look(file, option, line))
+    });
+    let keys = secret::KEY_FILES.iter();
+    let keys = keys.filter_map(|name| look(conf.text(name)?, name.as_bytes(), 0));
+    let mut found: Vec<SecretFile> = with_passwords.chain(keys).collect();
+    found.dedup_by(|one, other| one.path == other.path);
+    found
 }
 
 /// The types of the sockets at `path` that some process has open (proc(5), `/proc/net/unix`).

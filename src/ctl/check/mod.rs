@@ -13,13 +13,14 @@ mod gather;
 mod machine;
 mod mail;
 mod rules;
+mod secrets;
 mod service;
 mod socket;
 #[cfg(test)]
 mod tests;
 
 use super::arguments::Arguments;
-use super::{Failure, Streams};
+use super::{Failure, Streams, write_json};
 use facts::Facts;
 use serde_json::json;
 use std::io;
@@ -128,7 +129,7 @@ pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result
     };
     for (rule, finding) in &found {
         match as_json {
-            true => writeln!(streams.out, "{}", as_value(rule, finding))?,
+            true => write_json(streams.out, &as_value(rule, finding))?,
             false => print(streams.out, finding)?,
         }
     }

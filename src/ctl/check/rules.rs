@@ -1,7 +1,7 @@
 //! The rules of `notifyctl check`. A rule is one row here, and one function in the file of its subject.
 
 use super::facts::Facts;
-use super::{Finding, delivery, events, machine, mail, service, socket};
+use super::{Finding, delivery, events, machine, mail, secrets, service, socket};
 
 /// One rule.
 pub(super) struct Rule {
@@ -56,6 +56,7 @@ rules! {
     "external" delivery::external;
     "templates" delivery::templates;
     "user" machine::user;
+    "secrets" secrets::secrets;
     "spool-folder" machine::spool_folder;
     "file-system" machine::file_system;
     "full" machine::full;

@@ -66,6 +66,8 @@ fn facts(imapd: &str, cyrus: &str) -> Facts {
             free: 1 << 30,
         }),
         cyrus_uid: Some(104),
+        cyrus_groups: vec![8],
+        secret_files: Vec::new(),
         wmem_default: Some(212_992),
         now: 1_800_000_000,
         built: Some(1_790_000_000),

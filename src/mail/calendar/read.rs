@@ -4,7 +4,7 @@
 
 use super::series::{Dates, Lines};
 use super::vtimezone::Zones;
-use super::{Event, Person, parameter_text, status, unescape, unquoted};
+use super::{Event, Person, one_line, parameter_text, status, unescape, unquoted};
 use jiff::Span;
 
 /// Attendees that are read at most.
@@ -280,7 +280,7 @@ impl Line {
 
     fn person(&self) -> Person {
         Person {
-            name: self.parameter("CN").unwrap_or_default().trim().to_owned(),
+            name: one_line(self.parameter("CN").unwrap_or_default()),
             uri: unquoted(&self.value).to_owned(),
             email: self
                 .parameter("EMAIL")

@@ -10,7 +10,7 @@ use super::mail::{Composed, Mail, Once};
 use super::notice::{self, digest, server};
 use super::office::Office;
 use super::repeats::dates;
-use super::when::{appointment, mailbox, mailbox_of, name_and_email, parts};
+use super::when::{appointment, out_of_utc, mailbox, mailbox_of, name_and_email, parts};
 use crate::event::{Event, Param};
 use crate::mail::Message;
 use crate::mail::address::{Address, Mailbox};
@@ -100,11 +100,12 @@ impl Invitation {
             return Err(wrong("the iCalendar object has no method"));
         }
         let recipient = text(Param::Recipient);
-        let recipient = whose(&recipient, &object).map_err(|why| {
+        let recipient = whose(&recipient, &object, mailbox_of).map_err(|why| {
             let shown = printable(recipient.as_bytes(), 100);
             Composed::Wrong(format!("no recipient: {shown} {why}"))
         })?;
-        let sender = whose(&text(Param::Sender), &object)
+        // EMAIL is whatever the user has written there: nobody sends in its name.
+        let sender = whose(&text(Param::Sender), &object, |person| mailbox(&person.uri))
             .ok()
             .or_else(|| office.user(&n.user));
         let sender = sender.ok_or_else(|| wrong("the sender has no mail address"))?;
@@ -115,7 +116,7 @@ impl Invitation {
             recipient,
             method,
             is_update: event.truth(Param::IsUpdate).unwrap_or(false),
-            changes: Changes::read(&event),
+            changes: Changes::read(&event, object.event.recurrence.as_ref()),
             server: server(office, None),
             ical,
             object,
@@ -189,6 +190,8 @@ impl Invitation {
     /// What the template gets.
     fn values(&self, user: &[u8]) -> Map<String, Value> {
         let mut values = appointment(&self.object.event, self.zone.as_ref());
+        let start = self.object.event.start.as_ref();
+        let start = start.map(|start| out_of_utc(start, self.zone.as_ref()));
         let person =
             |address: &Address| json!({ "name": self.name(address), "email": address.to_string() });
         let own = json!({
@@ -199,7 +202,7 @@ impl Invitation {
             "changed": if self.is_update { self.changes.what.as_slice() } else { &[] },
             "before": self.before(),
             "off_the_list": self.is_off_the_list(),
-            "others": dates(&self.object.others, None, parts),
+            "others": dates(&self.object.others, start.as_ref(), parts),
             "others_more": self.object.others.more,
             "sender": person(&self.sender),
             "recipient": person(&self.recipient),
@@ -219,9 +222,8 @@ impl Invitation {
 
     /// When it was, where the time of all of it was changed.
     fn before(&self) -> Option<Map<String, Value>> {
-        let is_all = self.is_update && self.object.event.recurrence.is_none();
-        let before = self.changes.before.as_ref().filter(|_| is_all)?;
-        Some(appointment(before, None))
+        let before = self.changes.before.as_ref().filter(|_| self.is_update)?;
+        Some(appointment(before, self.zone.as_ref()))
     }
 
     /// Whether it is cancelled for the recipient alone, and takes place.
@@ -245,12 +247,16 @@ impl Invitation {
 }
 
 /// The address that `sent` means. Cyrus sends the URI of somebody in the object, without its `mailto:`. Up to 3.6 it is
-/// still percent-coded then, from 3.8 on it is not: whose URI it is to the letter tells. When that is no address of
-/// mail, such as `urn:uuid:…`, EMAIL says where mail goes.
+/// still percent-coded then, from 3.8 on it is not: whose URI it is to the letter tells. `address` says what the address
+/// of that one is.
 ///
 /// # Errors
 /// Why there is none.
-fn whose(sent: &str, object: &Object) -> Result<Address, String> {
+fn whose(
+    sent: &str,
+    object: &Object,
+    address: impl Fn(&Person) -> Result<Address, String>,
+) -> Result<Address, String> {
     let sent = unquoted(sent);
     let event = &object.event;
     let mut people = event.attendees.iter().chain(&event.organizer);
@@ -258,7 +264,7 @@ fn whose(sent: &str, object: &Object) -> Result<Address, String> {
         person.uri.eq_ignore_ascii_case(sent) || person.address().eq_ignore_ascii_case(sent)
     };
     match people.find(is_meant) {
-        Some(person) => mailbox_of(person),
+        Some(person) => address(person),
         None => mailbox(sent),
     }
 }

@@ -41,7 +41,7 @@ pub fn printable_json(json: &str) -> String {
 
 /// Characters that change how a terminal shows the rest of the line.
 fn is_format_control(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn json_stays_the_same_value_on_one_line() {
-        let value = serde_json::json!({"a\u{85}": "\u{2028}\u{202e}\u{7f}\n\u{feff}ü"});
+        let value = serde_json::json!({"a\u{85}": "\u{2028}\u{202e}\u{7f}\n\u{feff}ü\u{9b}\u{61c}\u{2066}\u{2069}\u{200e}"});
         let text = printable_json(&value.to_string());
         assert!(text.is_ascii() || text.contains('ü'));
         assert!(!text.chars().any(|c| c.is_control() || is_format_control(c)));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ctl::check::facts::{Disk, Folder, NoCyrusConf, Type};
+use crate::ctl::check::secrets::SecretFile;
 use crate::mail::template::Wrong;
 
 /// What each rule is to find: a machine, and all that is found there.
@@ -375,6 +376,18 @@ pub(super) fn situations() -> Vec<(Facts, &'static [&'static str])> {
         (
             changed(|facts| facts.cyrus_uid = Some(0)),
             &["user error 0", "spool-folder error 0"],
+        ),
+        (
+            changed(|facts| {
+                facts.secret_files = vec![SecretFile {
+                    path: "/etc/imapd.conf".into(),
+                    holds: "sync_password".into(),
+                    line: 7,
+                    mode: 0o100_644,
+                    gid: 8,
+                }]
+            }),
+            &["secrets warning 7"],
         ),
         (
             changed(|facts| {

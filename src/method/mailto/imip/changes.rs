@@ -34,28 +34,54 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// What `event` tells; nothing when Cyrus does not.
-    pub(super) fn read(event: &Event<'_>) -> Changes {
+    /// What `event` tells, of the whole, or of the instance at `instance`; nothing when Cyrus does not.
+    pub(super) fn read(event: &Event<'_>, instance: Option<&Moment>) -> Changes {
         let object = |param| event.json(param).and_then(Value::as_object);
         let (Some(old), Some(patch)) = (object(Param::JsEvent), object(Param::Patch)) else {
             return Changes::default();
         };
-        let is_changed = |names: &[&str]| patch.iter().any(|(path, value)| {
-            let (name, within) = path.split_once('/').unwrap_or((path, ""));
-            names.contains(&name) && counts(name, within, value)
-        });
+        let changed = match instance {
+            None => patch.iter().map(|(path, value)| (path.as_str(), value)).collect(),
+            Some(instance) => of_instance(patch, instance),
+        };
+        let is_changed = |names: &[&str]| {
+            changed.iter().any(|(path, value)| {
+                let (name, within) = path.split_once('/').unwrap_or((path, ""));
+                names.contains(&name) && counts(name, within, value)
+            })
+        };
         let what: Vec<&str> = NAMES
             .iter()
             .filter_map(|(name, of)| is_changed(of).then_some(*name))
             .collect();
+        let all_of_it = what.contains(&"time") && instance.is_none();
         Changes {
-            before: what.contains(&"time").then(|| times(old)).flatten(),
-            without_somebody: patch
+            before: all_of_it.then(|| times(old)).flatten(),
+            without_somebody: changed
                 .iter()
                 .any(|(path, value)| path.starts_with("participants/") && value.is_null()),
             what,
         }
     }
+}
+
+/// What is other now for one instance: Cyrus says it below the time that the instance has in its series.
+fn of_instance<'a>(patch: &'a Map<String, Value>, instance: &Moment) -> Vec<(&'a str, &'a Value)> {
+    let time = instance.clock().strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let mut all = Vec::new();
+    for (path, value) in patch {
+        let Some(rest) = path.strip_prefix("recurrenceOverrides/") else {
+            continue;
+        };
+        match (rest.split_once('/'), value) {
+            (Some((id, within)), _) if id == time => all.push((within, value)),
+            (None, Value::Object(fields)) if rest == time => {
+                all.extend(fields.iter().map(|(name, value)| (name.as_str(), value)));
+            }
+            _ => {}
+        }
+    }
+    all
 }
 
 /// Whether it is worth a word. Of the people only who comes and who goes is; what each has answered is not a change of
@@ -93,7 +119,7 @@ mod tests {
 
     fn read(old: Value, patch: Value) -> Changes {
         let message = json!({ "jsevent": old, "patch": patch }).to_string();
-        Changes::read(&Event::parse(message.as_bytes()).unwrap())
+        Changes::read(&Event::parse(message.as_bytes()).unwrap(), None)
     }
 
     #[test]
@@ -130,5 +156,28 @@ mod tests {
         assert_eq!(days.end, Moment::read("20270303", None));
         assert_eq!(before(json!({"start": "soon"})), None);
         assert_eq!(before(json!({"start": 5, "duration": []})), None);
+    }
+
+    #[test]
+    fn of_an_instance_what_is_below_its_time() {
+        let message = json!({
+            "jsevent": {"start": "2027-03-01T10:00:00"},
+            "patch": {
+                "title": "all of them",
+                "recurrenceOverrides/2027-03-08T10:00:00/locations": null,
+                "recurrenceOverrides/2027-03-15T10:00:00/start": "2027-03-15T11:00:00",
+                "recurrenceOverrides/2027-03-15T10:00:00/title": "x",
+                "recurrenceOverrides/2027-03-22T10:00:00": {"description": "y", "participants/a": null},
+            },
+        })
+        .to_string();
+        let event = Event::parse(message.as_bytes()).unwrap();
+        let of = |time| Changes::read(&event, Moment::read(time, None).as_ref());
+        assert_eq!(of("20270315T100000").what, ["time", "title"]);
+        assert_eq!(of("20270315T100000").before, None);
+        let other = of("20270322T100000");
+        assert_eq!(other.what, ["description", "people"]);
+        assert!(other.without_somebody);
+        assert_eq!(of("20270329T100000"), Changes::default());
     }
 }

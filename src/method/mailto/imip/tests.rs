@@ -311,6 +311,22 @@ fn mail_goes_where_the_email_parameter_says() {
 }
 
 #[test]
+fn nobody_sends_in_the_name_that_an_email_parameter_has() {
+    let desk = desk(|_| {});
+    let ical = "BEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nORGANIZER;CN=Boss;EMAIL=boss@example.com:urn:uuid:9\nATTENDEE:mailto:ext@example.org\nEND:VEVENT\nEND:VCALENDAR\n";
+    let message = |sender: &str| {
+        json!({"recipient": "ext@example.org", "sender": sender, "ical": ical}).to_string()
+    };
+    let mail = mails(compose(&desk.office, &of("IMIP", "alice", &message("urn:uuid:9")))).remove(0);
+    assert_eq!(mail.sender.as_ref().unwrap().to_string(), "alice@cyr.test");
+    assert_eq!(field(&mail, "From"), "alice@cyr.test");
+    let ical = ical.replace("EMAIL=boss@example.com:urn:uuid:9", "X=y:mailto:al%2Bx@cyr.test");
+    let coded = json!({"recipient": "ext@example.org", "sender": "al%2Bx@cyr.test", "ical": ical});
+    let mail = mails(compose(&desk.office, &of("IMIP", "alice", &coded.to_string()))).remove(0);
+    assert_eq!(field(&mail, "From"), "Boss <al+x@cyr.test>", "as the object has it");
+}
+
+#[test]
 fn people_without_an_address_of_mail_are_shown_by_name_or_email() {
     let uuid = "urn:uuid:11111111-2222-3333-4444-555555555555";
     let ical = format!(

@@ -178,6 +178,7 @@ fn an_alarm_in_a_zone_of_windows_or_outlook_has_its_moment() {
             "090000",
         ),
         ("W. Europe", "CET", "Europe/Berlin", "090000"),
+        ("Western/Central Europe", "CET", "Europe/Berlin", "090000"),
         ("Europe/Berlin-1", "CET", "Europe/Berlin", "090000"),
         ("Europe/Berlin 2", "CET", "Europe/Berlin", "090000"),
         (

@@ -367,7 +367,7 @@ fn counted(desk: &Desk, input: &Input) -> usize {
             return Message::new().content(&words, true, &[]).to_bytes().len();
         }
     };
-    match compose(&desk.office, delivery) {
+    match compose(&desk.office, delivery, &mut Notes::default()) {
         Composed::Mails(mails) => mails.iter().map(|mail| mail.message.to_bytes().len()).sum(),
         _ => 0,
     }

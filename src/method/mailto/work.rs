@@ -24,7 +24,7 @@ const COUNTED: &str = "*work::counted";
 /// How large the smaller input is, in bytes, where nothing else is said. Under valgrind all is a hundred times slower.
 const SIZE: usize = 3000;
 /// How much more work there may be for twice the input: sorting and hashing grow a little faster than what they sort.
-const MOST: f64 = 2.3;
+const MOST: f64 = 2.4;
 /// So much more of the work that each mail is, whatever is in it, is not seen as growth.
 const NOISE: f64 = 0.03;
 /// When valgrind is stopped: an input that cost more than its share has been found.
@@ -148,10 +148,10 @@ fn texts(folder: &Path) -> Vec<Group> {
     vec![
         group("alarm", all, |text, _| of_alarm(text)),
         group("imip", all, |text, _| of_invitation(text)),
-        group("imip, the whole object", all, |text, _| invitation(text)),
+        group("imip, the whole object", 5, |text, _| invitation(text)),
         group("sieve", all, |text, _| of_script(text)),
-        group("sieve, header of the message", all, about_message),
-        group("newmail", all, |text, _| of_new_mail(text)),
+        group("sieve, header of the message", 5, about_message),
+        group("newmail", 5, |text, _| of_new_mail(text)),
         group("sieve, the whole URI", 3, |text, _| sieve(text, "", None)),
         group("quota", 3, |text, _| of_quota(text)),
         group("signin", 3, |text, _| of_sign_in(text)),
@@ -176,7 +176,7 @@ fn of_invitation(text: &str) -> Delivery {
     invitation(&format!(
         "DESCRIPTION:{long}\r\nCOMMENT:{long}\r\nSUMMARY:{short}\r\nLOCATION:{short}\r\n\
          ORGANIZER;CN={short}:mailto:anna@cyr.test\r\nATTENDEE;CN=\"{short}\":{short}\r\n\
-         DTEND;TZID={short}:20261122T190112\r\nX-{short}:1\r\nRRULE:{short}"
+         DTEND;X-A={short}:20261122T190112Z\r\nX-{short}:1\r\nRRULE:{short}"
     ))
 }
 

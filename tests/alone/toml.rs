@@ -356,8 +356,8 @@ fn only_what_is_important_enough_is_logged() {
     write(&alone, "[log]\nlevel = 'debug'\n");
     alone.signal(Signal::HUP);
     alone.wait_line("SIGHUP: the configuration was read again");
-    alone.send(&external("alice").fname("/no/such/stage./1-2"));
-    alone.wait_line("the staged message /no/such/stage./1-2 has gone already");
+    alone.send(&external("alice").fname("/no/such/file"));
+    alone.wait_line("/no/such/file is not in a staging folder: not kept");
 }
 
 #[test]

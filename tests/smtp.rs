@@ -336,6 +336,34 @@ fn a_password_that_is_wrong_costs_no_mail_and_stands_in_no_log() {
     assert_eq!(server.count("AUTH PLAIN AHVzAFpxN3g="), 2);
 }
 
+/// Also when the server says it back, at whatever step.
+#[test]
+fn a_password_that_the_server_says_back_stands_nowhere() {
+    let plan = Plan {
+        offers: &["AUTH PLAIN", "PIPELINING"],
+        ..Plan::default()
+    };
+    let server = Server::with(plan, |at| match (at.step, at.connection) {
+        (Step::Auth, 0) => Act::Say("535 5.7.8 bad AUTH PLAIN AHVzAFpxN3g= for Zq7x"),
+        (Step::Rcpt, _) => Act::Say("550 5.1.1 Zq7x, WnE3eA: no such user"),
+        _ => Act::Well,
+    });
+    let login = [("smtp_auth_authname", "us"), ("smtp_auth_password", "Zq7x")];
+    let alone = start(&server.host(), &login);
+    alone.send(&mail("bob"));
+    alone.wait_line("said: 535 5.7.8 bad AUTH PLAIN *** for *** (in reply to AUTH)");
+    alone.wait_line("said: 550 5.1.1 ***, ***: no such user (in reply to RCPT TO)");
+    alone.wait_line("status=failed");
+    let log = alone.log();
+    let files = ["spool.db", "spool.db-wal", "ledger.db", "ledger.db-wal"];
+    let files =
+        files.map(|file| fs::read(alone.path("conf/notifyd").join(file)).unwrap_or_default());
+    let spool = String::from_utf8_lossy(&files.concat()).into_owned();
+    for secret in ["Zq7x", "AHVzAFpx", "WnE3eA"] {
+        assert!(!log.contains(secret) && !spool.contains(secret), "{secret}");
+    }
+}
+
 /// A server with STARTTLS, whose certificate is for `name`, and a daemon that trusts it.
 fn with_tls(name: &str) -> (Server, Alone) {
     let dir = tempfile::tempdir().unwrap();

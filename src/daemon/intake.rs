@@ -7,7 +7,6 @@ use super::monitor::Monitor;
 use super::nameless::Nameless;
 use super::route::route;
 use super::staged::{Missing, Staged};
-use super::throttle::{Throttle, and_more};
 use crate::event::Front;
 use crate::method::{self, Delivery, Kind, METHODS, Outcome};
 use crate::spool::{self, NewRow, Owner, Spool};
@@ -15,6 +14,7 @@ use crate::system::cancel::Cancel;
 use crate::system::folders::Folders;
 use crate::system::socket::Arrival;
 use crate::system::syslog::printable;
+use crate::system::throttle::{Throttle, and_more};
 use crate::wire::{Notification, datagram};
 use log::{debug, warn};
 use std::ffi::OsStr;
@@ -474,7 +474,7 @@ impl Intake {
     }
 }
 
-/// Whose notification it is; class `EVENT` has that in the event.
+/// Whose notification it is; class `EVENT` has that in the event, and only its front is looked at here.
 fn user(notification: &Notification) -> Option<Vec<u8>> {
     if !notification.user.is_empty() {
         return Some(notification.user.clone());

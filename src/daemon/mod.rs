@@ -32,7 +32,6 @@ mod stand_in;
 mod stats;
 mod streams;
 mod suspects;
-mod throttle;
 mod waker;
 mod watchdog;
 pub mod watchers;

@@ -57,6 +57,11 @@ impl Header {
         header.fits().then_some(header)
     }
 
+    /// Its name.
+    pub fn name(&self) -> &[u8] {
+        self.0.split(|&b| b == b':').next().unwrap_or_default()
+    }
+
     fn fits(&self) -> bool {
         let mut lines = self.0.split(|&b| b == b'\n');
         lines.all(|line| line.len() <= MAX_LINE)

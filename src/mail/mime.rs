@@ -70,11 +70,8 @@ impl Message {
     }
 
     fn has(&self, name: &str) -> bool {
-        let begins = |field: &Header| {
-            let known = field.as_bytes().split(|&b| b == b':').next();
-            known.is_some_and(|known| known.eq_ignore_ascii_case(name.as_bytes()))
-        };
-        self.fields.iter().any(begins)
+        let is_it = |field: &Header| field.name().eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().any(is_it)
     }
 
     /// What boundaries begin with. A digest of all that stands between them: nobody can write a text that holds its own.
@@ -108,7 +105,7 @@ impl Message {
             let field = value.and_then(|value| Header::structured(name, value.as_bytes()));
             self.fields.extend(field);
         }
-        self.body = with_lf(body);
+        self.body = with_lf(body).into();
         self
     }
 }

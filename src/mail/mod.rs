@@ -17,12 +17,14 @@ pub mod trigger;
 pub mod uri;
 
 use header::Header;
+use std::sync::Arc;
 
 /// A message: header fields in order, then a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     fields: Vec<Header>,
-    body: Vec<u8>,
+    /// Shared by all that are the same but for their fields.
+    body: Arc<Vec<u8>>,
 }
 
 impl Message {
@@ -38,13 +40,30 @@ impl Message {
         self
     }
 
+    /// Puts a field in the place of the one that has its name, or adds it.
+    #[must_use]
+    pub fn with(mut self, field: Header) -> Message {
+        let same = |known: &&mut Header| known.name().eq_ignore_ascii_case(field.name());
+        match self.fields.iter_mut().find(same) {
+            Some(known) => *known = field,
+            None => self.fields.push(field),
+        }
+        self
+    }
+
     /// Sets the body to plain text, with the MIME fields that it needs (RFC 2045): see [`body::text`].
     #[must_use]
     pub fn text(mut self, text: &[u8]) -> Message {
         let (fields, body) = body::text(text);
         self.fields.extend(fields);
-        self.body = body;
+        self.body = body.into();
         self
+    }
+
+    /// For tests: whether both have one body.
+    #[cfg(test)]
+    pub fn shares_body_with(&self, other: &Message) -> bool {
+        Arc::ptr_eq(&self.body, &other.body)
     }
 
     /// The message as bytes.

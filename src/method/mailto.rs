@@ -52,13 +52,16 @@ use crate::mail::header::Header;
 use crate::spool;
 use crate::system::cancel::Cancel;
 use crate::system::syslog::printable;
+use crate::system::throttle::{Throttle, and_more};
 use crate::wire::Notification;
 use guard::{Attempt, Guard, Recipient, Standing};
 use limits::Account;
-use mail::{Composed, Mail};
+use log::warn;
+use mail::{Composed, Mail, Notes};
 use mailbox::Mailboxes;
 use occasion::{Occasion, occasion, wanted_occasion, wants};
 use office::Office;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tally::Tally;
 use transport::{Answer, Letter, Transport};
@@ -82,12 +85,30 @@ struct Mailto {
     guard: Guard,
     transport: Box<dyn Transport>,
     late: Late,
+    warnings: Mutex<Throttle>,
 }
 
 impl Method for Mailto {
     fn deliver(&self, delivery: &Delivery, limit: Duration, cancel: &Cancel) -> Outcome {
         let end = Instant::now() + limit;
-        match compose(&self.office, delivery) {
+        let kind = occasion(&delivery.notification).unwrap_or(Occasion::Sieve);
+        let Delivery {
+            id, begun, asked, ..
+        } = *delivery;
+        let attempt = Attempt { id, begun, asked };
+        let user = user(&delivery.notification, kind);
+        let account = Account { kind, user: &user };
+        // What has to wait for its user's other mail is not made before it can go.
+        if let Some(why) = self.guard.waits(spool::now(), &attempt, &account) {
+            return Outcome::Temporary(why);
+        }
+        let mut notes = Notes::default();
+        let composed = compose(&self.office, delivery, &mut notes);
+        self.office.note(&notes.changes);
+        if begun <= 1 {
+            self.warn(kind, &notes.warnings);
+        }
+        let outcome = match composed {
             Composed::Mails(_) if cancel.is_raised() => {
                 Outcome::Temporary("stopped, because the daemon ends".into())
             }
@@ -95,23 +116,33 @@ impl Method for Mailto {
                 "it took longer than {} s to compose the mail",
                 limit.as_secs()
             )),
-            Composed::Mails(mails) => {
-                if let Some(outcome) = hold_back(&self.office, delivery) {
-                    return outcome;
-                }
-                let Delivery {
-                    id, begun, asked, ..
-                } = *delivery;
-                let attempt = Attempt { id, begun, asked };
-                let user = user(&delivery.notification, &mails);
-                let kind = occasion(&delivery.notification).unwrap_or(Occasion::Sieve);
-                let account = Account { kind, user: &user };
-                self.send_all(&attempt, &account, &mails, end, cancel)
-            }
+            Composed::Mails(mails) => match hold_back(&self.office, delivery) {
+                None => return self.send_all(&attempt, &account, &mails, end, cancel),
+                Some(outcome) => outcome,
+            },
             Composed::Nothing(why) => Outcome::Discarded(why),
             Composed::Wrong(why) => Outcome::Permanent(why),
+        };
+        if !is_done(&outcome) {
+            self.guard.nobody_was_tried(spool::now(), &attempt);
         }
+        outcome
     }
+}
+
+/// The user whose script, calendar or mailbox a notification is about.
+fn user(notification: &Notification, kind: Occasion) -> Vec<u8> {
+    if !matches!(kind, Occasion::Alarm | Occasion::Quota | Occasion::SignIn) {
+        return notification.user.clone();
+    }
+    let event = Event::parse(&notification.message).ok();
+    let user = event.as_ref().and_then(Event::user);
+    user.map_or(Vec::new(), |user| user.as_bytes().to_vec())
+}
+
+/// Whether the spool forgets the delivery.
+fn is_done(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Delivered(_) | Outcome::Discarded(_))
 }
 
 /// The submissions that an attempt needs: which mail, and whether with a note that it may be a copy.
@@ -135,20 +166,6 @@ fn wanted(again: bool) -> Standing {
     }
 }
 
-/// The user whose delivery it is: on whose behalf its mails are sent, else whom it is about.
-fn user(notification: &Notification, mails: &[Mail]) -> Vec<u8> {
-    let owner = mails.iter().map(|mail| &mail.owner);
-    if let Some(owner) = owner.into_iter().find(|owner| !owner.is_empty()) {
-        return owner.clone();
-    }
-    if notification.class != b"EVENT" {
-        return notification.user.clone();
-    }
-    let event = Event::parse(&notification.message).ok();
-    let user = event.as_ref().and_then(Event::user);
-    user.map_or(Vec::new(), |user| user.as_bytes().to_vec())
-}
-
 impl Mailto {
     fn new(context: &Context<'_>) -> Mailto {
         let config = &context.settings.own.config;
@@ -159,6 +176,18 @@ impl Mailto {
             guard: Guard::new(context.ledger.clone(), config, mailboxes),
             transport: transport::of(context.settings),
             late: context.late.clone(),
+            warnings: Mutex::default(),
+        }
+    }
+
+    /// Says what composers found, one line a minute of each kind.
+    fn warn(&self, kind: Occasion, lines: &[String]) {
+        let mut throttle = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in lines {
+            let kind = format!("{kind:?}");
+            if let Some(kept_back) = throttle.may_say(kind.as_bytes(), 1, Instant::now()) {
+                warn!("{line}{}", and_more(kept_back));
+            }
         }
     }
 
@@ -194,7 +223,7 @@ impl Mailto {
         }
         let outcome = tally.outcome();
         // What is done at once the spool forgets, and so need we.
-        if attempt.begun > 1 || !matches!(outcome, Outcome::Delivered(_)) {
+        if attempt.begun > 1 || !is_done(&outcome) {
             let now = spool::now();
             self.guard.record_all(now, attempt, account, mails, &all);
         }
@@ -277,14 +306,14 @@ fn hold_back(office: &Office, delivery: &Delivery) -> Option<Outcome> {
 }
 
 /// The mails that `delivery` leads to; reasons may quote what came, and are lines of printable text here.
-fn compose(office: &Office, delivery: &Delivery) -> Composed {
+fn compose(office: &Office, delivery: &Delivery, notes: &mut Notes) -> Composed {
     let composed = match wanted_occasion(&office.config, &delivery.notification) {
-        Some(Occasion::Sieve) => sieve::compose(office, delivery),
-        Some(Occasion::Alarm) => alarm::compose(office, delivery),
-        Some(Occasion::Quota) => quota::compose(office, delivery),
+        Some(Occasion::Sieve) => sieve::compose(office, delivery, notes),
+        Some(Occasion::Alarm) => alarm::compose(office, delivery, notes),
+        Some(Occasion::Quota) => quota::compose(office, delivery, notes),
         Some(Occasion::Imip) => imip::compose(office, delivery),
         Some(Occasion::NewMail) => newmail::compose(office, delivery),
-        Some(Occasion::SignIn) => signin::compose(office, delivery),
+        Some(Occasion::SignIn) => signin::compose(office, delivery, notes),
         None => Composed::Nothing("no mail is sent for this event".into()),
     };
     match composed {

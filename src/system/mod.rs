@@ -10,6 +10,7 @@ pub mod signal;
 pub mod socket;
 pub mod syslog;
 pub mod systemd;
+pub mod throttle;
 pub mod user;
 
 use std::io;

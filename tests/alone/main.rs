@@ -22,3 +22,4 @@ mod signals;
 mod socket;
 mod systemd;
 mod toml;
+mod twice;

@@ -75,3 +75,49 @@ fn delivers_what_was_spooled_by_dlist() {
 fn a_waiting_worker_takes_over() {
     delivers_what_was_spooled(Form::Dlist, 3, 3);
 }
+
+/// Kills the reader again and again, as often as master may count; false when master starts no other.
+fn killed_often(server: &super::server::Server) -> bool {
+    let mut before = 0;
+    for n in 0..6 {
+        let gave_up = || {
+            server
+                .log
+                .count(|r| r.has("too many failures for service notify"))
+                > 0
+        };
+        let reader = wait_for("a reader, or the end of it", LIMIT, || {
+            let readers = server.readers();
+            let fresh = readers.into_iter().find(|reader| *reader != before);
+            fresh.map(Some).or_else(|| gave_up().then_some(None))
+        });
+        let Some(reader) = reader else { return false };
+        // It serves.
+        let class = format!("SERVES{n}");
+        server.notify("log", &class, None, "m").unwrap();
+        server.log.wait("the log", |r| r.has(&class));
+        kill(reader, Signal::KILL);
+        before = reader;
+    }
+    true
+}
+
+/// As the manual says: master gives a dlist service up after five deaths within seconds, until SIGHUP; a datagram service never.
+#[test]
+#[ignore = "needs root and Debian's cyrus-imapd, cyrus-caldav: run tests/run"]
+fn five_deaths_close_the_door_of_dlist_until_sighup() {
+    let server = Setup::new(Form::Datagram).start();
+    server.wait_notifyds(1);
+    assert!(killed_often(&server));
+    server.notify("log", "AFTER", None, "m").unwrap();
+    server.log.wait("the log", |r| r.has("AFTER"));
+
+    let server = Setup::new(Form::Dlist).start();
+    server.wait_notifyds(1);
+    assert!(!killed_often(&server));
+    server.notify("log", "CLOSED", None, "m").unwrap_err();
+    server.signal(Signal::HUP);
+    server.wait_notifyds(1);
+    server.notify("log", "OPEN", None, "m").unwrap();
+    server.log.wait("the log", |r| r.has("OPEN"));
+}

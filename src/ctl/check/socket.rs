@@ -171,9 +171,13 @@ pub(super) fn nobody(facts: &Facts) -> Vec<Finding> {
     let path = facts.socket_path().display();
     match facts.open_sockets.as_slice() {
         [] => {
-            vec![note(format!("nobody listens at {path} now")).advice(
-                "Right when Cyrus is stopped. Else see what master and notifyd have logged.",
-            )]
+            let advice = if facts.dlist() && !facts.services().is_empty() {
+                "Right when Cyrus is stopped. Else see what master and notifyd have logged: after five deaths within seconds \
+                 master gives a dlist service up (\"too many failures\"), until it gets SIGHUP."
+            } else {
+                "Right when Cyrus is stopped. Else see what master and notifyd have logged."
+            };
+            vec![note(format!("nobody listens at {path} now")).advice(advice)]
         }
         open if open.contains(&wanted) => Vec::new(),
         _ => {

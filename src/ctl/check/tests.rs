@@ -212,3 +212,15 @@ fn the_worst_comes_first_and_is_counted() {
         (&json!("error"), &json!("notifier"), &json!(4))
     );
 }
+
+#[test]
+fn nobody_at_a_dlist_socket_may_be_masters_doing() {
+    let entry = "notify cmd=\"/opt/notifyd\" listen=\"/run/cyrus/socket/notify\" prefork=1";
+    let advice = |mut facts: Facts| {
+        facts.open_sockets.clear();
+        let found = find(&facts).into_iter().find(|(rule, _)| *rule == "nobody");
+        found.unwrap().1.advice
+    };
+    assert!(advice(dlist(entry)).contains("until it gets SIGHUP"));
+    assert!(!advice(right()).contains("SIGHUP"));
+}

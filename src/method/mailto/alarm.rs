@@ -11,7 +11,7 @@ mod series;
 pub(super) use series::hold_back;
 
 use super::super::Delivery;
-use super::mail::{Composed, Mail, Once};
+use super::mail::{Composed, Mail, Notes, Once};
 use super::notice::{self, digest, server};
 use super::office::Office;
 use super::when::{appointment, mailbox, mailbox_of, parts_or_null};
@@ -23,7 +23,6 @@ use crate::mail::mime::Part;
 use crate::system::syslog::printable;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use log::warn;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -38,7 +37,7 @@ const KEEP: Duration = Duration::from_secs(86_400);
 const FLOATING: &str = "[floating]";
 
 /// The mails that `delivery` leads to.
-pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
+pub(super) fn compose(office: &Office, delivery: &Delivery, notes: &mut Notes) -> Composed {
     let event = match Event::parse(&delivery.notification.message) {
         Ok(event) => event,
         Err(error) => return Composed::Wrong(error.to_string()),
@@ -48,7 +47,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
         return Composed::Nothing("an alarm for calendar programs; see [alarm] display".into());
     }
     let user = text(&event, Param::UserId);
-    let recipients = match recipients(office, &event, user.as_bytes()) {
+    let recipients = match recipients(office, &event, user.as_bytes(), notes) {
         Ok(recipients) => recipients,
         Err(nobody) => return nobody,
     };
@@ -56,12 +55,16 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
     let values = values(office, &event, &alarm);
     let words = office.words("alarm", user.as_bytes(), &Value::Object(values));
     let parts = file(&event, &alarm.appointment, delivery.received);
+    // What all have in common is made once.
+    let first = recipients.iter().find_map(|to| {
+        let to = std::slice::from_ref(to);
+        notice::message(office, delivery, 0, to, &words, &parts)
+    });
     let mails = recipients.into_iter().enumerate().filter_map(|(n, to)| {
-        let to = [to];
-        let message = notice::message(office, delivery, n, &to, &words, &parts)?;
+        let message = notice::readdressed(office, delivery, n, &to, first.as_ref()?)?;
         Some(Mail {
             sender: None,
-            recipients: to.into(),
+            recipients: vec![to],
             message,
             owner: user.as_bytes().to_vec(),
             once: Some(once(&event, &user, &action)),
@@ -107,6 +110,7 @@ fn recipients(
     office: &Office,
     event: &Event<'_>,
     user: &[u8],
+    notes: &mut Notes,
 ) -> Result<Vec<Address>, Composed> {
     let own = office.user(user).filter(|_| !user.is_empty());
     let declined = declined(office, event);
@@ -138,7 +142,9 @@ fn recipients(
     if let Some(first) = left_out.first {
         let count = left_out.count;
         let [user, uid] = [user, text(event, Param::Uid).as_bytes()].map(|b| printable(b, 100));
-        warn!("alarm: user {user}: event {uid}: {count} of its recipients left out: {first}");
+        notes.warnings.push(format!(
+            "alarm: user {user}: event {uid}: {count} of its recipients left out: {first}"
+        ));
     }
     if all.is_empty() && not_coming > 0 {
         return Err(Composed::Nothing("its recipients have declined the event".into()));

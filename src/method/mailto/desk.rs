@@ -3,7 +3,7 @@
 use super::super::{Context, Delivery, Late};
 use super::guard::{Attempt, Guard, Recipient};
 use super::limits::Account;
-use super::mail::{Composed, Mail};
+use super::mail::{Composed, Mail, Notes};
 use super::mailbox::Mailboxes;
 use super::occasion::Occasion;
 use super::office::Office;
@@ -50,6 +50,14 @@ pub(super) fn desk(change: impl FnOnce(&mut Config)) -> Desk {
         guard,
         _dir: dir,
     }
+}
+
+/// What a notification leads to; what was noted is noted.
+pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
+    let mut notes = Notes::default();
+    let composed = super::compose(office, delivery, &mut notes);
+    office.note(&notes.changes);
+    composed
 }
 
 impl Desk {

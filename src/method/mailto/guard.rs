@@ -8,7 +8,7 @@
 //! Nothing is written before a first attempt, and nothing after one that is a whole success: the spool counts attempts
 //! before they begin, and forgets the delivery when it is done.
 
-use super::limits::{Account, HOUR, Limits};
+use super::limits::{Account, Empty, HOUR, Limits};
 use super::mail::{Mail, Once};
 use super::mailbox::Mailboxes;
 use super::recipient::{Event, State};
@@ -18,12 +18,15 @@ use crate::mail::address::Address;
 use crate::spool::Micros;
 use crate::spool::ledger::{Entries, Ledger};
 use log::warn;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// How long what is known of a delivery is kept after its last attempt, beyond the time for which it may be in the spool.
 const PROGRESS: Micros = 30 * 24 * HOUR;
+
+/// How many empty buckets are remembered.
+const EMPTY: usize = 1000;
 
 /// Which attempt it is.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +76,11 @@ impl Recipient {
         }
     }
 
+    /// Whether a submission in this attempt is still to come.
+    fn is_pending(&self) -> bool {
+        self.answer.is_none() && matches!(self.standing, Standing::Go | Standing::Again)
+    }
+
     /// The submission came to this.
     pub(super) fn answer(&mut self, answer: Answer) {
         let state = std::mem::replace(&mut self.state, State::New);
@@ -86,6 +94,8 @@ pub(super) struct Guard {
     ledger: Arc<Ledger>,
     limits: Limits,
     mailboxes: Mailboxes,
+    /// Buckets that were found empty: as long as they are, nobody has to look.
+    empty: Mutex<HashMap<Vec<u8>, Empty>>,
     /// How long what is known of a delivery is kept after an attempt.
     keep: Micros,
 }
@@ -99,7 +109,57 @@ impl Guard {
             ledger,
             limits: Limits::new(&config.mailto),
             mailboxes,
+            empty: Mutex::default(),
             keep: in_spool.fold(PROGRESS, Micros::saturating_add),
+        }
+    }
+
+    /// Why a delivery waits, of which nobody can get a mail now: its user is above the limit. Then this was the attempt. It
+    /// is found out before there are any mails.
+    pub(super) fn waits(
+        &self,
+        now: Micros,
+        attempt: &Attempt,
+        account: &Account<'_>,
+    ) -> Option<String> {
+        let key = self.limits.owner_key(&self.mailboxes, account)?;
+        let why = {
+            let mut empty = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = empty.get(&key)?;
+            if !(found.at..found.until).contains(&now) {
+                empty.remove(&key);
+                return None;
+            }
+            found.why.clone()
+        };
+        let Attempt { id, begun, asked } = *attempt;
+        let waits = self.ledger.change(now, |entries| {
+            // Nobody may have got or been refused a mail before, nor may the operator have asked for it.
+            let known = entries.get(&delivery_key(id))?;
+            let is_new = begun <= 1 || known == Some(ended(begun - 1, true));
+            if !is_new || asked > 0 && asked + 1 >= begun {
+                return Ok(false);
+            }
+            entries.put(&delivery_key(id), &ended(begun, true), self.until(entries))?;
+            Ok(true)
+        });
+        waits.unwrap_or(false).then_some(why)
+    }
+
+    /// The attempt has ended before there were mails, and the delivery is not done.
+    pub(super) fn nobody_was_tried(&self, now: Micros, attempt: &Attempt) {
+        let Attempt { id, begun, .. } = *attempt;
+        let changed = self.ledger.change(now, |entries| {
+            let known = entries.get(&delivery_key(id))?;
+            let is_new = begun <= 1 || known == Some(ended(begun - 1, true));
+            // After one that vanished this one cannot say what became of it.
+            if is_new || known == Some(ended(begun - 1, false)) {
+                entries.put(&delivery_key(id), &ended(begun, is_new), self.until(entries))?;
+            }
+            Ok(())
+        });
+        if let Err(error) = changed {
+            warn!("ledger: {error}");
         }
     }
 
@@ -202,10 +262,12 @@ impl Guard {
         let owned = !mail.owner.is_empty();
         if state == State::New
             && !self.limits.are_off(owned)
-            && let Some(why) =
+            && let Some(empty) =
                 self.limits
                     .take(entries, &self.mailboxes, account, owned, seat.to, told)?
         {
+            let why = empty.why.clone();
+            self.remember(empty);
             return Ok(Recipient::new(state, Standing::Limited(why)));
         }
         if let Some(once) = &mail.once {
@@ -250,8 +312,12 @@ impl Guard {
             for (n, (mail, recipients)) in mails.iter().zip(all).enumerate() {
                 self.record_one(entries, attempt, account, n, mail, recipients)?;
             }
-            let through = through(entries, attempt.id)?.max(attempt.begun);
-            let value = through.to_be_bytes();
+            let through = through(entries, attempt.id)?;
+            if through > attempt.begun {
+                return Ok(());
+            }
+            let is_new = all.iter().flatten().all(|one| one.state == State::New);
+            let value = ended(attempt.begun, is_new);
             entries.put(&delivery_key(attempt.id), &value, self.until(entries))
         });
         if let Err(error) = changed {
@@ -269,6 +335,10 @@ impl Guard {
         recipients: &[Recipient],
     ) -> rusqlite::Result<()> {
         for (to, recipient) in mail.recipients.iter().zip(recipients) {
+            // Should the process die now, nobody knows what became of a submission that is still to come.
+            if recipient.is_pending() {
+                continue;
+            }
             let Some(value) = recipient.state.written(attempt.begun) else {
                 continue;
             };
@@ -302,6 +372,15 @@ impl Guard {
             }
         }
         Ok(())
+    }
+
+    /// A bucket was found empty.
+    fn remember(&self, found: Empty) {
+        let mut empty = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        if empty.len() >= EMPTY {
+            empty.clear();
+        }
+        empty.insert(found.key.clone(), found);
     }
 
     fn until(&self, entries: &Entries<'_>) -> Micros {
@@ -365,6 +444,11 @@ fn through(entries: &Entries<'_>, id: i64) -> rusqlite::Result<u32> {
     let value = entries.get(&delivery_key(id))?;
     let through = value.and_then(|value| value.first_chunk().copied());
     Ok(through.map_or(0, u32::from_be_bytes))
+}
+
+/// What stands for a delivery: attempt `begun` has ended, all of it is written down, and nobody was tried until now.
+fn ended(begun: u32, is_new: bool) -> Vec<u8> {
+    [begun.to_be_bytes().as_slice(), &[u8::from(is_new)]].concat()
 }
 
 fn delivery_key(id: i64) -> Vec<u8> {

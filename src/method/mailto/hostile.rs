@@ -1,5 +1,6 @@
 //! Tests of all composers together: with all that Cyrus sent, and with anything.
 
+use super::desk::compose;
 use super::desk::{Desk, desk, of, recorded};
 use super::*;
 use crate::config::toml::{Config, Flag, Text};

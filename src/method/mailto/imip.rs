@@ -10,7 +10,7 @@ use super::mail::{Composed, Mail, Once};
 use super::notice::{self, digest, server};
 use super::office::Office;
 use super::repeats::dates;
-use super::when::{appointment, mailbox, mailbox_of, name_and_email, parts};
+use super::when::{appointment, out_of_utc, mailbox, mailbox_of, name_and_email, parts};
 use crate::event::{Event, Param};
 use crate::mail::Message;
 use crate::mail::address::{Address, Mailbox};
@@ -190,6 +190,8 @@ impl Invitation {
     /// What the template gets.
     fn values(&self, user: &[u8]) -> Map<String, Value> {
         let mut values = appointment(&self.object.event, self.zone.as_ref());
+        let start = self.object.event.start.as_ref();
+        let start = start.map(|start| out_of_utc(start, self.zone.as_ref()));
         let person =
             |address: &Address| json!({ "name": self.name(address), "email": address.to_string() });
         let own = json!({
@@ -200,7 +202,7 @@ impl Invitation {
             "changed": if self.is_update { self.changes.what.as_slice() } else { &[] },
             "before": self.before(),
             "off_the_list": self.is_off_the_list(),
-            "others": dates(&self.object.others, self.object.event.start.as_ref(), parts),
+            "others": dates(&self.object.others, start.as_ref(), parts),
             "others_more": self.object.others.more,
             "sender": person(&self.sender),
             "recipient": person(&self.recipient),
@@ -221,7 +223,7 @@ impl Invitation {
     /// When it was, where the time of all of it was changed.
     fn before(&self) -> Option<Map<String, Value>> {
         let before = self.changes.before.as_ref().filter(|_| self.is_update)?;
-        Some(appointment(before, None))
+        Some(appointment(before, self.zone.as_ref()))
     }
 
     /// Whether it is cancelled for the recipient alone, and takes place.

@@ -38,6 +38,18 @@ struct Bucket {
     whose: String,
 }
 
+/// A bucket in which there was nothing left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Empty {
+    pub(super) key: Vec<u8>,
+    /// What the delivery waits for, for the log.
+    pub(super) why: String,
+    /// When that was.
+    pub(super) at: Micros,
+    /// Until when it stays so.
+    pub(super) until: Micros,
+}
+
 /// What a bucket holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Level {
@@ -60,6 +72,15 @@ impl Limits {
         self.recipient == 0 && (self.owner == 0 || !owned)
     }
 
+    /// The key of the bucket of a user's mails; none when there is no such limit, or the mails are not the user's.
+    pub(super) fn owner_key(&self, mailboxes: &Mailboxes, account: &Account<'_>) -> Option<Vec<u8>> {
+        let owned = match account.kind {
+            Occasion::Sieve | Occasion::Alarm | Occasion::Imip => !account.user.is_empty(),
+            Occasion::Quota | Occasion::NewMail | Occasion::SignIn => false,
+        };
+        (owned && self.owner > 0).then(|| key(mailboxes, account, b"o", &[]))
+    }
+
     /// Takes one mail to `to` from both buckets, or says which one is empty. `owned`: the user has asked for the mail, so that
     /// it counts for the user as well. A line for the log is added to `told` once an hour and bucket.
     ///
@@ -73,16 +94,22 @@ impl Limits {
         owned: bool,
         to: &Address,
         told: &mut Vec<String>,
-    ) -> rusqlite::Result<Option<String>> {
+    ) -> rusqlite::Result<Option<Empty>> {
         let mut levels = Vec::new();
         for bucket in self.buckets(mailboxes, account, owned, to) {
             let level = level(entries, &bucket)?;
             if level.left < 1.0 {
                 tell(entries, &bucket, told)?;
-                let Bucket { limit, whose, .. } = bucket;
-                return Ok(Some(format!(
-                    "over the limit of {limit} mails an hour {whose}; sent when there is room again"
-                )));
+                let Bucket { limit, whose, key } = bucket;
+                let room = (1.0 - level.left) / limit as f64 * HOUR as f64;
+                return Ok(Some(Empty {
+                    key,
+                    why: format!(
+                        "over the limit of {limit} mails an hour {whose}; sent when there is room again"
+                    ),
+                    at: level.at,
+                    until: level.at.saturating_add(room as Micros),
+                }));
             }
             levels.push((bucket, level));
         }
@@ -100,15 +127,8 @@ impl Limits {
         owned: bool,
         to: &Address,
     ) -> Vec<Bucket> {
-        let user = mailboxes.of_user(account.user);
-        let kind = format!("{:?}", account.kind);
         let bucket = |letter: &[u8], limit, parts: &[&[u8]], whose: String| Bucket {
-            key: [
-                b"B",
-                letter,
-                &digest(&[&[kind.as_bytes(), &user], parts].concat()),
-            ]
-            .concat(),
+            key: key(mailboxes, account, letter, parts),
             limit,
             whose,
         };
@@ -133,6 +153,13 @@ impl Limits {
         }
         all
     }
+}
+
+fn key(mailboxes: &Mailboxes, account: &Account<'_>, letter: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let user = mailboxes.of_user(account.user);
+    let kind = format!("{:?}", account.kind);
+    let digest = digest(&[&[kind.as_bytes(), &user], parts].concat());
+    [b"B", letter, &digest].concat()
 }
 
 /// What is left in a bucket now. When the clock was set back since it was looked at, it goes on from now.

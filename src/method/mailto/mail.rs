@@ -17,6 +17,24 @@ pub(super) enum Composed {
     Wrong(String),
 }
 
+/// What a composer found besides mails: values, which others act upon.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Notes {
+    /// Lines for the log, said once a delivery.
+    pub(super) warnings: Vec<String>,
+    /// What is known now whether a mail is sent or not.
+    pub(super) changes: Vec<Change>,
+}
+
+/// A change of the ledger.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Puts it there.
+    Put(Entry),
+    /// Removes what is under this key.
+    Remove(Vec<u8>),
+}
+
 /// One mail.
 #[derive(Debug)]
 pub(super) struct Mail {
@@ -48,7 +66,7 @@ pub(super) struct Once {
 }
 
 /// An entry of the ledger.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Its key; begins with a letter of its own, see [`super::guard`].
     pub(super) key: Vec<u8>,

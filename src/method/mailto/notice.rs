@@ -42,6 +42,20 @@ pub(super) fn message(
     .map(|message| message.content(words, office.config.mailto.html.0, parts))
 }
 
+/// A message to one of several who get the same: the mail `n` of `delivery`, like `first` but to `to`. What is the same is
+/// there once.
+pub(super) fn readdressed(
+    office: &Office,
+    delivery: &Delivery,
+    n: usize,
+    to: &Address,
+    first: &Message,
+) -> Option<Message> {
+    let id = Header::structured("Message-ID", &office.message_id(delivery, n))?;
+    let to = Header::structured("To", to.in_header().as_bytes())?;
+    Some(first.clone().with(id).with(to))
+}
+
 /// The fields of the mail `n` of `delivery`.
 pub(super) fn addressed(
     office: &Office,

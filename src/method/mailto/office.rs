@@ -2,6 +2,7 @@
 
 use super::super::{Context, Delivery};
 use super::by_user::{ByUser, Names};
+use super::mail::{Change, Entry, Notes};
 use super::owner::Owners;
 use crate::config::SmtpBackend;
 use crate::config::toml::{Config, OwnerForm};
@@ -10,7 +11,7 @@ use crate::mail::address::{Address, Mailbox};
 use crate::mail::auto_submitted::{Owner, notified};
 use crate::mail::header::Header;
 use crate::mail::template::{Templates, Words};
-use crate::spool::ledger::Ledger;
+use crate::spool::{self, ledger::Ledger};
 use crate::system::syslog::printable;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
@@ -36,7 +37,7 @@ pub(super) struct Office {
     pub(super) servername: Vec<u8>,
     /// The domain of users who have none.
     pub(super) domain: String,
-    /// What is remembered from one mail to the next.
+    /// What is remembered from one mail to the next. Composers only read it: see [`Office::recall`].
     pub(super) ledger: Arc<Ledger>,
     templates: Templates,
     /// What was said of templates already: it would be the same at each mail.
@@ -108,6 +109,31 @@ impl Office {
             }
         }
         words
+    }
+
+    /// What is remembered under `key`.
+    pub(super) fn recall(&self, key: &[u8], notes: &mut Notes) -> Option<Vec<u8>> {
+        let found = self.ledger.change(spool::now(), |entries| entries.get(key));
+        found.unwrap_or_else(|error| {
+            notes.warnings.push(format!("ledger: {error}"));
+            None
+        })
+    }
+
+    /// Makes the changes that a composer noted.
+    pub(super) fn note(&self, changes: &[Change]) {
+        if changes.is_empty() {
+            return;
+        }
+        let noted = self.ledger.change(spool::now(), |entries| {
+            changes.iter().try_for_each(|change| match change {
+                Change::Put(Entry { key, value, until }) => entries.put(key, value, *until),
+                Change::Remove(key) => entries.remove(key),
+            })
+        });
+        if let Err(error) = noted {
+            warn!("ledger: {error}");
+        }
     }
 
     /// The address of `user`; none when no address can be made of that name.

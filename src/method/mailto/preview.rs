@@ -3,7 +3,7 @@
 
 use super::super::{Context, Delivery};
 use super::compose;
-use super::mail::Composed;
+use super::mail::{Composed, Notes};
 use super::occasion::{Occasion, occasion, wants};
 use super::office::Office;
 use crate::config::Settings;
@@ -11,6 +11,7 @@ use crate::config::toml::{Language, Languages};
 use crate::spool::{self, ledger::Ledger};
 use crate::system::syslog::{Identity, Syslog};
 use crate::wire::Notification;
+use log::warn;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -82,7 +83,10 @@ pub fn preview(
         message_file: PathBuf::new(),
     };
     acquaint(&office, &delivery);
-    let mails = match compose(&office, &delivery) {
+    let mut notes = Notes::default();
+    let composed = compose(&office, &delivery, &mut notes);
+    notes.warnings.iter().for_each(|line| warn!("{line}"));
+    let mails = match composed {
         Composed::Mails(mails) => mails,
         Composed::Nothing(why) | Composed::Wrong(why) => return Err(why),
     };
@@ -110,6 +114,8 @@ fn acquaint(office: &Office, delivery: &Delivery) {
         event.insert("clientIP".into(), ELSEWHERE.into());
         let mut before = delivery.clone();
         before.notification.message = Value::Object(event).to_string().into_bytes();
-        compose(office, &before);
+        let mut notes = Notes::default();
+        compose(office, &before, &mut notes);
+        office.note(&notes.changes);
     }
 }

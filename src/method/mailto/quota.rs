@@ -8,13 +8,10 @@
 //! One mail a delivery: when both resources reach something the worse one is told, and the other by the next event.
 
 use super::super::Delivery;
-use super::mail::{Composed, Entry, Mail, Once};
+use super::mail::{Change, Composed, Entry, Mail, Notes, Once};
 use super::notice::{self, digest, server, targets_or_user, until};
 use super::office::Office;
 use crate::event::{Event, EventKind, Param};
-use crate::spool;
-use crate::spool::ledger::Entries;
-use log::warn;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +21,7 @@ const KEY: &[u8] = b"Q";
 const KEEP: Duration = Duration::from_secs(400 * 86_400);
 
 /// The mail that `delivery` leads to.
-pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
+pub(super) fn compose(office: &Office, delivery: &Delivery, notes: &mut Notes) -> Composed {
     let event = match Event::parse(&delivery.notification.message) {
         Ok(event) => event,
         Err(error) => return Composed::Wrong(error.to_string()),
@@ -39,7 +36,7 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
         return Composed::Nothing(silent(&event).into());
     }
     let exceeded = *event.kind() == EventKind::QuotaExceed;
-    let Some(crossing) = crossing(office, &quota, &usages, exceeded) else {
+    let Some(crossing) = crossing(office, &quota, &usages, exceeded, notes) else {
         return Composed::Nothing("no percentage was reached that is not known".into());
     };
     let to = match targets_or_user(office, &office.config.quota.to.0, user.as_bytes()) {
@@ -161,8 +158,14 @@ struct Crossing {
     exceeded: bool,
 }
 
-/// The worst thing that is to be told. What has become better is written down.
-fn crossing(office: &Office, quota: &Quota, usages: &[Usage], exceeded: bool) -> Option<Crossing> {
+/// The worst thing that is to be told. What has become better is noted.
+fn crossing(
+    office: &Office,
+    quota: &Quota,
+    usages: &[Usage],
+    exceeded: bool,
+    notes: &mut Notes,
+) -> Option<Crossing> {
     let percentages = &office.config.quota.percentages.0;
     // When the event has both resources, it is the fuller one that was exceeded.
     let worst = usages
@@ -170,28 +173,21 @@ fn crossing(office: &Office, quota: &Quota, usages: &[Usage], exceeded: bool) ->
         .rev()
         .max_by_key(|usage| usage.percent())
         .copied();
-    let found = office.ledger.change(spool::now(), |entries| {
-        let mut found = Vec::new();
-        for &usage in usages {
-            let exceeded = exceeded && worst == Some(usage);
-            let threshold = match exceeded {
-                true => percentages.last().copied(),
-                false => reached(percentages, usage.percent()),
-            };
-            if rises(entries, quota, usage, threshold.unwrap_or(0))? || exceeded {
-                found.extend(threshold.map(|threshold| Crossing {
-                    usage,
-                    threshold,
-                    exceeded,
-                }));
-            }
+    let mut found = Vec::new();
+    for &usage in usages {
+        let exceeded = exceeded && worst == Some(usage);
+        let threshold = match exceeded {
+            true => percentages.last().copied(),
+            false => reached(percentages, usage.percent()),
+        };
+        if rises(office, quota, usage, threshold.unwrap_or(0), notes) || exceeded {
+            found.extend(threshold.map(|threshold| Crossing {
+                usage,
+                threshold,
+                exceeded,
+            }));
         }
-        Ok(found)
-    });
-    let found = found.unwrap_or_else(|error| {
-        warn!("ledger: {error}");
-        Vec::new()
-    });
+    }
     let rank = |crossing: &Crossing| {
         (
             crossing.exceeded,
@@ -210,24 +206,27 @@ fn reached(percentages: &[u8], percent: u64) -> Option<u8> {
         .find(|&threshold| u64::from(threshold) <= percent)
 }
 
-/// Whether `threshold` is higher than what is known. A lower one is written down.
+/// Whether `threshold` is higher than what is known. A lower one is noted.
 fn rises(
-    entries: &Entries<'_>,
+    office: &Office,
     quota: &Quota,
     usage: Usage,
     threshold: u8,
-) -> rusqlite::Result<bool> {
+    notes: &mut Notes,
+) -> bool {
     let key = quota.key(usage.resource);
-    let known = entries
-        .get(&key)?
-        .and_then(|value| value.first().copied())
-        .unwrap_or(0);
+    let known = office.recall(&key, notes);
+    let known = known.and_then(|value| value.first().copied()).unwrap_or(0);
     match threshold {
-        0 => entries.remove(&key)?,
-        lower if lower < known => entries.put(&key, &[lower], until(SystemTime::now(), KEEP))?,
+        0 if known > 0 => notes.changes.push(Change::Remove(key)),
+        lower if lower < known => notes.changes.push(Change::Put(Entry {
+            key,
+            value: vec![lower],
+            until: until(SystemTime::now(), KEEP),
+        })),
         _ => {}
     }
-    Ok(threshold > known)
+    threshold > known
 }
 
 /// What the template gets.

@@ -8,7 +8,7 @@
 //! Cyrus' own notifyd gives each mail, `rfc5436` those of RFC 5436 section 2.7. The rest is the same in both.
 
 use super::super::Delivery;
-use super::mail::{Composed, Mail, Once};
+use super::mail::{Composed, Mail, Notes, Once};
 use super::office::Office;
 use crate::config::toml::{OwnerForm, Style};
 use crate::mail::Message;
@@ -20,7 +20,6 @@ use crate::mail::trigger::{MAX_HEADER, ReturnPath, Trigger};
 use crate::mail::uri::MailtoUri;
 use crate::system::syslog::printable;
 use crate::wire::Notification;
-use log::warn;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -47,7 +46,7 @@ struct Case<'a> {
 }
 
 /// The mail that `delivery` leads to.
-pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
+pub(super) fn compose(office: &Office, delivery: &Delivery, notes: &mut Notes) -> Composed {
     let n = &delivery.notification;
     let Some(option) = n.options.first() else {
         return Composed::Nothing("no recipient: the notification has no address".into());
@@ -64,7 +63,9 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
     if !uri.ignored.is_empty() {
         let ignored = printable(uri.ignored.join(", ").as_bytes(), MAX_SHOWN);
         let user = printable(&n.user, MAX_SHOWN);
-        warn!("mailto: not taken from the URI in a script of user {user}: {ignored}");
+        notes.warnings.push(format!(
+            "mailto: not taken from the URI in a script of user {user}: {ignored}"
+        ));
     }
     let case = Case {
         office,

@@ -6,16 +6,14 @@
 //! would be new.
 
 use super::super::Delivery;
-use super::mail::{Composed, Entry, Mail, Once};
+use super::mail::{Change, Composed, Entry, Mail, Notes, Once};
 use super::notice::{self, digest, server, targets_or_user, until};
 use super::office::Office;
 use super::when::parts;
 use crate::event::{Event, Param};
 use crate::mail::calendar::Moment;
-use crate::spool;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use log::warn;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, SystemTime};
@@ -28,7 +26,7 @@ const REPEATS: Duration = Duration::from_secs(86_400);
 const ANONYMOUS: &str = "anonymous";
 
 /// The mail that `delivery` leads to.
-pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
+pub(super) fn compose(office: &Office, delivery: &Delivery, notes: &mut Notes) -> Composed {
     let event = match Event::parse(&delivery.notification.message) {
         Ok(event) => event,
         Err(error) => return Composed::Wrong(error.to_string()),
@@ -49,13 +47,12 @@ pub(super) fn compose(office: &Office, delivery: &Delivery) -> Composed {
         return Composed::Nothing("from this very machine".into());
     }
     let keys = keys(&user, address);
-    match look(office, &keys) {
-        Ok(Known::Network) => return Composed::Nothing("the network is known".into()),
-        Ok(Known::Nobody) => {
+    match look(office, &keys, notes) {
+        Known::Network => return Composed::Nothing("the network is known".into()),
+        Known::Nobody => {
             return Composed::Nothing("the user's first network is learned".into());
         }
-        Ok(Known::User) => {}
-        Err(error) => warn!("ledger: {error}"),
+        Known::User => {}
     }
     mail(office, delivery, &event, &user, address, keys)
 }
@@ -124,19 +121,25 @@ enum Known {
     Nobody,
 }
 
-/// Looks what is known, and writes down what needs no mail.
-fn look(office: &Office, keys: &Keys) -> rusqlite::Result<Known> {
+/// Looks what is known, and notes what needs no mail.
+fn look(office: &Office, keys: &Keys, notes: &mut Notes) -> Known {
+    let network = office.recall(&keys.network, notes);
+    let user = office.recall(&keys.user, notes);
+    let known = match (network, user) {
+        (Some(_), _) => Known::Network,
+        (None, Some(_)) => return Known::User,
+        (None, None) => Known::Nobody,
+    };
     let forgotten = until(SystemTime::now(), office.config.signin.remember.0);
-    office.ledger.change(spool::now(), |entries| {
-        let known = match (entries.get(&keys.network)?, entries.get(&keys.user)?) {
-            (Some(_), _) => Known::Network,
-            (None, Some(_)) => return Ok(Known::User),
-            (None, None) => Known::Nobody,
-        };
-        entries.put(&keys.user, b"", forgotten)?;
-        entries.put(&keys.network, b"", forgotten)?;
-        Ok(known)
-    })
+    let seen = [&keys.user, &keys.network].map(|key| {
+        Change::Put(Entry {
+            key: key.clone(),
+            value: Vec::new(),
+            until: forgotten,
+        })
+    });
+    notes.changes.extend(seen);
+    known
 }
 
 /// Reads an address, in brackets or not, with a zone or not. One of IPv4 in one of IPv6 is one of IPv4.

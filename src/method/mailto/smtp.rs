@@ -31,6 +31,7 @@ mod line;
 mod offers;
 mod place;
 mod reply;
+mod secrets;
 mod talk;
 mod trust;
 mod turn;
@@ -105,6 +106,14 @@ impl Smtp {
 
 impl Transport for Smtp {
     fn submit(&self, letter: &Letter<'_>, limit: Duration, cancel: &Cancel) -> Vec<Answer> {
+        let answers = self.attempt(letter, limit, cancel);
+        let told = |answer| self.server.secrets.hide_in(answer);
+        answers.into_iter().map(told).collect()
+    }
+}
+
+impl Smtp {
+    fn attempt(&self, letter: &Letter<'_>, limit: Duration, cancel: &Cancel) -> Vec<Answer> {
         let end = Instant::now() + limit;
         let left = || end.saturating_duration_since(Instant::now());
         let all = |answer: Answer| vec![answer; letter.recipients.len()];

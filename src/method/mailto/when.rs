@@ -178,7 +178,7 @@ impl Times {
 }
 
 /// A time in UTC as it is in `zone`, any other one as it is.
-fn out_of_utc(moment: &Moment, zone: Option<&TimeZone>) -> Moment {
+pub(super) fn out_of_utc(moment: &Moment, zone: Option<&TimeZone>) -> Moment {
     match (moment, zone) {
         (Moment::Zoned(time), Some(zone)) if moment.is_utc() => {
             Moment::Zoned(time.with_time_zone(zone.clone()))

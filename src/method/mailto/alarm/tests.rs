@@ -5,6 +5,13 @@ use super::*;
 use crate::config::toml::Flag;
 use crate::mail::calendar::read::object;
 
+fn compose(office: &Office, delivery: &Delivery) -> Composed {
+    let mut notes = Notes::default();
+    let composed = super::compose(office, delivery, &mut notes);
+    office.note(&notes.changes);
+    composed
+}
+
 const OLD: &str = "3.6.1/calalarm.jsonl";
 const NEW: &str = "3.13/calalarm.jsonl";
 
@@ -454,4 +461,40 @@ fn nonsense_is_still_a_mail() {
         (&values["start"], &values["calendar"]["color"]),
         (&Value::Null, &json!(""))
     );
+}
+
+/// Words and files of a mail to many are made once; only the recipient and the Message-ID differ.
+#[test]
+fn what_all_recipients_get_is_there_once() {
+    let list: Vec<String> = (0..50)
+        .map(|n| format!(r#""mailto:r{n}@example.org""#))
+        .collect();
+    let list = format!(r#","alarmRecipients":[{}],"description":"{}""#, list.join(","), "x ".repeat(5000));
+    let desk = desk(|_| {});
+    let mails = mails(compose(&desk.office, &alarm(&list)));
+    assert_eq!(mails.len(), 50);
+    let mut ids = std::collections::BTreeSet::new();
+    for (n, mail) in mails.iter().enumerate() {
+        assert_eq!(field(mail, "To"), format!("r{n}@example.org"));
+        assert!(ids.insert(field(mail, "Message-ID")));
+        assert!(mail.message.shares_body_with(&mails[0].message));
+        let id = field(mail, "Message-ID");
+        let rest = |mail: &Mail, id: &str, to: &str| {
+            let text = String::from_utf8(mail.message.to_bytes()).unwrap();
+            text.replace(id, "ID").replace(&format!("To: {to}"), "To: TO")
+        };
+        let first = rest(&mails[0], &field(&mails[0], "Message-ID"), "r0@example.org");
+        assert_eq!(rest(mail, &id, &format!("r{n}@example.org")), first);
+    }
+}
+
+/// A composer says nothing itself: it is asked at each attempt.
+#[test]
+fn what_is_left_out_is_noted() {
+    let list = r#","alarmRecipients":["mailto:a@example.org","urn:x"]"#;
+    let desk = desk(|_| {});
+    let mut notes = Notes::default();
+    super::compose(&desk.office, &alarm(list), &mut notes);
+    assert_eq!(notes.warnings.len(), 1);
+    assert!(notes.warnings[0].contains("1 of its recipients left out: urn:x"), "{notes:?}");
 }

@@ -170,6 +170,26 @@ fn an_attempt_of_which_nothing_is_known_may_have_reached_everybody() {
     assert_eq!(released[0].standing, Standing::Again);
 }
 
+/// A mail goes to some as it is and to others with a note, one after the other. Who is still to get it is not known yet.
+#[test]
+fn what_is_written_between_two_submissions_says_nothing_of_the_second() {
+    let stage = Stage::new("");
+    let mail = mail(&["a@x.example", "b@x.example"], None);
+    let guard = stage.guard();
+    let mut first = admit_for(&guard, NOW, &SIEVE, &attempt(1, 1), &mail);
+    first[0].answer(busy());
+    first[1].answer(lost());
+    let mails = std::slice::from_ref(&mail);
+    guard.record_all(NOW, &attempt(1, 1), &SIEVE, mails, &[first]);
+    let mut second = admit_for(&guard, NOW, &SIEVE, &attempt(1, 2), &mail);
+    assert_eq!(second[1].standing, Standing::Again);
+    second[0].answer(sent());
+    guard.record(NOW, &attempt(1, 2), &SIEVE, 0, &mail, &second);
+    // The process dies in the second submission.
+    let third = admit(&stage.guard(), NOW, 1, 3, &mail);
+    assert_eq!(third, [Standing::Done, Standing::Done]);
+}
+
 #[test]
 fn an_abandoned_attempt_that_ends_late_undoes_nothing() {
     let stage = Stage::new("");
@@ -358,4 +378,50 @@ fn what_version_0_1_0_wrote_is_understood() {
     let second = admit(&stage.guard(), NOW, 1, 5, &mail);
     assert_eq!(second, [done.clone(), done, again]);
     assert_eq!(stage.entries(b'P'), 3);
+}
+
+/// What waits for its user's other mail costs nothing but a line in the ledger, and goes when there is room.
+#[test]
+fn nothing_is_made_of_what_has_to_wait() {
+    let stage = Stage::new("[mailto]\nowner_limit = 1\nrecipient_limit = 0\n");
+    let guard = stage.guard();
+    let mail = mail(&BOB, None);
+    let waits = |now, attempt: Attempt| guard.waits(now, &attempt, &SIEVE).is_some();
+    assert!(!waits(NOW, attempt(1, 1)));
+    assert_eq!(try_all(&guard, 1, 1, &mail, &busy()), [Standing::Go]);
+    assert_ne!(try_all(&guard, 2, 1, &mail, &sent()), [Standing::Go]);
+    for begun in 1..4 {
+        assert!(waits(NOW + 1, attempt(3, begun)));
+    }
+    let asked = Attempt {
+        id: 3,
+        begun: 4,
+        asked: 3,
+    };
+    assert!(!waits(NOW + 1, asked), "the operator wants it");
+    assert!(!waits(NOW + 1, attempt(1, 2)), "it counts already");
+    assert!(!waits(NOW + 1, attempt(3, 9)), "attempts vanished");
+    assert!(waits(NOW + 1, attempt(3, 4)));
+    assert!(!waits(NOW - HOUR, attempt(3, 5)), "a clock that was set back");
+    assert_eq!(admit(&guard, NOW + HOUR, 3, 5, &mail), [Standing::Go]);
+}
+
+/// A first attempt that came to no mail, because of a mistake in notifyd.toml say, has reached nobody.
+#[test]
+fn an_attempt_without_mails_has_reached_nobody() {
+    let stage = Stage::new("");
+    let mail = mail(&BOB, None);
+    for begun in 1..3 {
+        stage.guard().nobody_was_tried(NOW, &attempt(1, begun));
+    }
+    let asked = Attempt {
+        id: 1,
+        begun: 3,
+        asked: 2,
+    };
+    let all = admit_for(&stage.guard(), NOW, &SIEVE, &asked, &mail);
+    assert_eq!(all[0].standing, Standing::Go);
+    // The one after vanished.
+    stage.guard().nobody_was_tried(NOW, &attempt(1, 4));
+    assert_eq!(admit(&stage.guard(), NOW, 1, 5, &mail), [Standing::Done]);
 }

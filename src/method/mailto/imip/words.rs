@@ -6,8 +6,13 @@ use crate::config::toml::Config;
 
 /// An office that writes in `language`, with the templates that come with the package.
 fn office(language: &str) -> Desk {
+    office_with(language, "")
+}
+
+/// The same with further lines in `[templates]`.
+fn office_with(language: &str, more: &str) -> Desk {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/templates");
-    let file = format!("[templates]\nfolder = \"{folder}\"\nlanguage = \"{language}\"\n");
+    let file = format!("[templates]\nfolder = \"{folder}\"\nlanguage = \"{language}\"\n{more}\n");
     let (read, problems) = Config::read(&file, &[]);
     assert!(problems.is_empty(), "{problems:?}");
     desk(|config| config.templates = read.templates)
@@ -21,8 +26,12 @@ struct Said {
 }
 
 fn said(language: &str, message: &Value) -> Said {
+    said_by(&office(language), message)
+}
+
+fn said_by(desk: &Desk, message: &Value) -> Said {
     let mail = mails(compose(
-        &office(language).office,
+        &desk.office,
         &of("IMIP", "anna", &message.to_string()),
     ))
     .remove(0);
@@ -318,6 +327,34 @@ fn a_description_in_html_is_read_as_text() {
     let said = said("en", &object("REQUEST", lines));
     assert!(said.text.contains("\n\nAgenda & more\n\n- figures\n"), "{}", said.text);
     assert!(said.html.contains("Agenda &amp; more<br>"), "{}", said.html);
+}
+
+#[test]
+fn a_series_in_utc_is_said_in_the_readers_zone() {
+    let desk = office_with("en", "time_zone = \"Europe/Berlin\"");
+    let of = |time: &str, more: &str| {
+        let lines = format!("DTSTART:20270301T{time}\r\nRRULE:FREQ=WEEKLY{more}");
+        let mut message = changed(json!({"start": "2027-03-01T10:00:00"}));
+        message["ical"] = object("REQUEST", &lines)["ical"].clone();
+        message["jsevent"]["timeZone"] = json!("Etc/UTC");
+        let text = said_by(&desk, &message).text;
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let day = of(
+        "090000Z",
+        "\r\nEXDATE:20270315T090000Z\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nRECURRENCE-ID:20270308T090000Z",
+    );
+    for words in [
+        "When: Monday, 1 March 2027, 10:00 (CET)",
+        "Repeats every Monday Not on Monday, 15 March 2027 Different on Monday, 8 March 2027",
+        "Before: Monday, 1 March 2027, 10:00 to 11:00 (CET)",
+    ] {
+        assert!(day.contains(words), "{words}: {day}");
+    }
+    // Monday in UTC, Tuesday for the reader: the rule is no longer what people see.
+    let night = of("233000Z", ";BYDAY=MO");
+    assert!(night.contains("Tuesday, 2 March 2027, 00:30 (CET)"), "{night}");
+    assert!(night.contains("Repeats") && !night.contains("Repeats every"), "{night}");
 }
 
 #[test]

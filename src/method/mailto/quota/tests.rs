@@ -3,8 +3,16 @@
 use super::super::desk::{Desk, desk, field, mails, of, recorded, why};
 use super::super::guard::Standing;
 use super::*;
+use crate::spool;
 use crate::config::toml::{Percentages, Text};
 use proptest::prelude::*;
+
+fn compose(office: &Office, delivery: &Delivery) -> Composed {
+    let mut notes = Notes::default();
+    let composed = super::compose(office, delivery, &mut notes);
+    office.note(&notes.changes);
+    composed
+}
 
 const ONE: &str = "3.13/quota-one-resource.jsonl";
 
@@ -42,7 +50,7 @@ fn told(desk: &Desk, delivery: &Delivery) -> Value {
         root: root(&event),
     };
     let exceeded = *event.kind() == EventKind::QuotaExceed;
-    let found = crossing(&desk.office, &quota, &usages(&event), exceeded).unwrap();
+    let found = crossing(&desk.office, &quota, &usages(&event), exceeded, &mut Notes::default()).unwrap();
     values(&desk.office, &event, &quota, &found)
 }
 

@@ -5,6 +5,13 @@ use super::*;
 use crate::config::Settings;
 use crate::config::toml::{OwnerForm, Text};
 
+fn compose(office: &Office, delivery: &Delivery) -> Composed {
+    let mut notes = Notes::default();
+    let composed = super::compose(office, delivery, &mut notes);
+    office.note(&notes.changes);
+    composed
+}
+
 fn rfc5436(settings: &mut Settings) {
     settings.own.config.mailto.style = Style::Rfc5436;
 }

@@ -4,6 +4,13 @@ use super::super::desk::{Desk, desk, field, mails, of, recorded, why};
 use super::*;
 use crate::config::toml::Text;
 
+fn compose(office: &Office, delivery: &Delivery) -> Composed {
+    let mut notes = Notes::default();
+    let composed = super::compose(office, delivery, &mut notes);
+    office.note(&notes.changes);
+    composed
+}
+
 fn login(user: &str, address: &str) -> Delivery {
     let json = format!(
         r#"{{"event":"Login","timestamp":"2026-11-22T17:45:41.488Z","service":"imap","clientIP":"{address}","user":"{user}","serverFQDN":"cyr.test"}}"#

@@ -8,6 +8,7 @@ use super::addresses::{in_order, look_up, share};
 use super::offers::Offers;
 use super::place::{Place, Tls};
 use super::reply::{Reply, io_why, why};
+use super::secrets::Secrets;
 use super::trust::{self, Trust};
 use crate::config::{Secret, Settings};
 use lettre::transport::smtp::Error;
@@ -32,6 +33,8 @@ pub(super) struct Server {
     /// The domain of users who are named without one: an SMTP server need not know any (RFC 5321 section 2.3.5).
     pub(super) domain: String,
     login: Option<Result<Credentials, String>>,
+    /// What is not to be told of what it says.
+    pub(super) secrets: Secrets,
     trust: Mutex<Trust>,
     /// The address that worked last.
     good: Mutex<Option<SocketAddr>>,
@@ -110,12 +113,16 @@ impl Server {
         let place = Place::parse(&settings.smtp_host);
         let wanted = place.as_ref().is_ok_and(|place| place.auth);
         let name = settings.smtp_auth_authname.as_ref();
+        let mut secrets = Secrets::default();
         let login = name.filter(|_| wanted).map(|name| {
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec());
             let password = settings.smtp_auth_password.as_ref();
             let password = password.map(Secret::expose).unwrap_or_default();
             match (text(name), text(password)) {
-                (Ok(name), Ok(password)) => Ok(Credentials::new(name, password)),
+                (Ok(name), Ok(password)) => {
+                    secrets = Secrets::of(&name, &password);
+                    Ok(Credentials::new(name, password))
+                }
                 _ => Err("smtp_auth_authname or smtp_auth_password is not UTF-8".to_owned()),
             }
         });
@@ -129,6 +136,7 @@ impl Server {
             hello: ClientId::Domain(text(&settings.servername)),
             domain: text(domain),
             login,
+            secrets,
             trust: Mutex::default(),
             good: Mutex::default(),
             look_up: Box::new(look_up),

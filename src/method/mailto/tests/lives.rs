@@ -139,37 +139,59 @@ fn mails(split: bool, once: bool) -> Vec<Mail> {
     mails
 }
 
-/// One attempt of a process; none when it died in it.
-fn attempt(dir: &Path, world: &World, row: &Row, mails: &[Mail], limit: &str) -> Option<Outcome> {
-    let identity = Identity {
-        ident: "test".into(),
-        facility: 2,
-    };
-    let mut settings = Settings::for_tests(Path::new("/v"));
-    let own = format!("[mailto]\nowner_limit = {limit}\nrecipient_limit = {limit}\n");
-    settings.own.config = crate::config::toml::Config::read(&own, &crate::method::known()).0;
-    let context = Context {
-        settings: &settings,
-        syslog: &Syslog::open(&dir.join("no syslogd"), identity).unwrap(),
-        ledger: &Arc::new(Ledger::new(dir)),
-        late: &(Arc::new(|_| {}) as Late),
-    };
-    let mailto = Mailto {
-        transport: Box::new(world.clone()),
-        ..Mailto::new(&context)
-    };
-    let number = Attempt {
-        id: 7,
-        begun: row.begun,
-        asked: row.asked,
-    };
-    let cancel = Cancel::new().unwrap();
-    let made = catch_unwind(AssertUnwindSafe(|| send(&mailto, &number, mails, &cancel)));
-    made.ok()
+/// A daemon, whose guard is made anew for each attempt, as after a restart.
+struct Daemon {
+    dir: tempfile::TempDir,
+    settings: Settings,
+    mailto: Mailto,
+}
+
+impl Daemon {
+    fn new(world: &World, limits: bool) -> Daemon {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = Identity {
+            ident: "test".into(),
+            facility: 2,
+        };
+        let limit = if limits { 100 } else { 0 };
+        let own = format!("[mailto]\nowner_limit = {limit}\nrecipient_limit = {limit}\n");
+        let mut settings = Settings::for_tests(Path::new("/v"));
+        settings.own.config = crate::config::toml::Config::read(&own, &crate::method::known()).0;
+        let context = Context {
+            settings: &settings,
+            syslog: &Syslog::open(&dir.path().join("no syslogd"), identity).unwrap(),
+            ledger: &Arc::new(Ledger::new(dir.path())),
+            late: &(Arc::new(|_| {}) as Late),
+        };
+        let mailto = Mailto {
+            transport: Box::new(world.clone()),
+            ..Mailto::new(&context)
+        };
+        Daemon {
+            dir,
+            settings,
+            mailto,
+        }
+    }
+
+    /// One attempt of a process; none when it died in it.
+    fn attempt(&mut self, row: &Row, mails: &[Mail]) -> Option<Outcome> {
+        let ledger = Arc::new(Ledger::new(self.dir.path()));
+        let mailboxes = Mailboxes::new(&self.settings, "x.example");
+        self.mailto.guard = Guard::new(ledger, &self.settings.own.config, mailboxes);
+        let attempt = Attempt {
+            id: 7,
+            begun: row.begun,
+            asked: row.asked,
+        };
+        let cancel = Cancel::new().unwrap();
+        let made = || send(&self.mailto, &attempt, mails, &cancel);
+        catch_unwind(AssertUnwindSafe(made)).ok()
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_gets_twice_what_a_server_accepted_and_nothing_is_lost(
@@ -177,11 +199,10 @@ proptest! {
         between in between(),
         (split, once, limits) in any::<(bool, bool, bool)>(),
     ) {
-        let dir = tempfile::tempdir().unwrap();
         let world = World::default();
         world.0.lock().unwrap().fates = fates.into();
         let mails = mails(split, once);
-        let limit = if limits { "100" } else { "0" };
+        let mut daemon = Daemon::new(&world, limits);
         let mut row = Row::default();
         let mut end = None;
         for step in between.iter().cycle().take(60) {
@@ -201,7 +222,7 @@ proptest! {
             row.begun += 1;
             row.attempts += 1;
             world.0.lock().unwrap().begun = row.begun;
-            let outcome = attempt(dir.path(), &world, &row, &mails, limit);
+            let outcome = daemon.attempt(&row, &mails);
             match outcome {
                 None => {}
                 // As if each was cut: `Settlement::Release`.

@@ -9,7 +9,7 @@ const NAMES: usize = 256;
 
 /// Remembers how often each name was spoken of in its current minute.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub struct Throttle {
     said: HashMap<Vec<u8>, Said>,
 }
 
@@ -22,7 +22,7 @@ struct Said {
 
 impl Throttle {
     /// May `name` be spoken of, at most `most` times a minute? If so, how many times it was kept back since the last time.
-    pub(super) fn may_say(&mut self, name: &[u8], most: u32, now: Instant) -> Option<u64> {
+    pub fn may_say(&mut self, name: &[u8], most: u32, now: Instant) -> Option<u64> {
         let name = if self.said.len() < NAMES || self.said.contains_key(name) {
             name
         } else {
@@ -46,7 +46,7 @@ impl Throttle {
 }
 
 /// `" (and 7 more)"`, or nothing.
-pub(super) fn and_more(kept_back: u64) -> String {
+pub fn and_more(kept_back: u64) -> String {
     if kept_back == 0 {
         String::new()
     } else {

@@ -54,6 +54,9 @@
 //!   and each kind of mail has limits of its own: scripts use up nothing of what the server has to say.
 //! * SMTP is lettre's connection and our transaction, because each recipient has an answer of his own. lettre cannot be
 //!   interrupted, so each connection has a thread.
+//! * A program's input is whole before the program starts ([`system::command`]): our death cuts no mail.
+//! * A thread cannot be killed: an attempt that goes on past its time limit is left to itself, and its permit goes to a fresh
+//!   thread. A delivery in whose attempts the process died or that had to be left so three times goes on hold.
 //! * At a hand-over reading stops with the last attempt under way; only at the end for good is the socket emptied.
 //! * What a newer Cyrus than 3.6.1 may write into imapd.conf is a warning for the daemon where it does
 //!   not concern it, and fatal for `notifyctl config`, which shows what Cyrus 3.6.1 would say.

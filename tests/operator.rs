@@ -181,6 +181,59 @@ fn secrets_are_not_shown() {
     assert!(!found.contains("sync_password"), "{found}");
 }
 
+/// Each would keep the daemon waiting, or never end.
+#[test]
+fn only_regular_files_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let pipe = path("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let huge = path("huge");
+    fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+    let config = |text: &str| {
+        let conf = path("imapd.conf");
+        fs::write(
+            &conf,
+            format!("configdirectory: {}\n{text}", dir.path().display()),
+        )
+        .unwrap();
+        // A program that hangs ends with 124.
+        let output = Command::new("timeout")
+            .args(["60", env!("CARGO_BIN_EXE_notifyctl"), "config", "-C", &conf])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    for (file, why) in [
+        (pipe.as_str(), "it is not a regular file"),
+        ("/dev/zero", "it is not a regular file"),
+        (&huge, "it is larger than"),
+    ] {
+        let (code, said) = config(&format!("@include: {file}\n"));
+        assert_eq!(code, Some(78), "{said}");
+        let wanted = format!("can't open configuration file {file}: {why}");
+        assert!(
+            said.contains(&wanted) && said.lines().count() == 1,
+            "{said}"
+        );
+        let (code, said) = config(&format!("notifyd_config: {file}\n"));
+        assert_eq!(code, Some(78), "{said}");
+        let wanted = format!("{file}: cannot be read: {why}");
+        assert!(
+            said.contains(&wanted) && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+    assert_eq!(config("@include: /dev/null\n").0, Some(0), "an empty file");
+}
+
 #[test]
 #[ignore = "needs cyrus-imapd: run tests/run"]
 fn debians_own_files() {

@@ -183,9 +183,9 @@ fn systemd_understands_the_units() {
     let mut units = Vec::new();
     for file in names_in("examples/systemd") {
         let to = tmp.path().join(Path::new(&file).file_name().unwrap());
-        // It looks for the program.
-        let text = read(&file);
-        fs::write(&to, text.replace(DAEMON, env!("CARGO_BIN_EXE_notifyd"))).unwrap();
+        // It looks for the program, whose path may have a blank.
+        let program = concat!("\"", env!("CARGO_BIN_EXE_notifyd"), "\"");
+        fs::write(&to, read(&file).replace(DAEMON, program)).unwrap();
         units.push(to);
     }
     assert_eq!(units.len(), 2);

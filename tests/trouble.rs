@@ -221,15 +221,18 @@ fn fill(spool: &Path) -> std::path::PathBuf {
     path
 }
 
-/// Deliveries in the spool file, counted in a copy: SQLite can't go where only the daemon's mounts lead.
+/// Deliveries in the spool file, counted in a copy: SQLite can't go where only the daemon's mounts lead. A copy that is made
+/// while the daemon writes may be torn: then it is made again.
 fn on_disk(spool: &Path) -> i64 {
-    let copy = tempfile::tempdir().unwrap();
-    for name in ["spool.db", "spool.db-wal"] {
-        fs::copy(spool.join(name), copy.path().join(name)).unwrap();
-    }
-    let db = Connection::open(copy.path().join("spool.db")).unwrap();
-    db.query_row("SELECT count(*) FROM delivery", [], |row| row.get(0))
-        .unwrap()
+    wait_for("a whole copy of the spool", LIMIT, || {
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["spool.db", "spool.db-wal"] {
+            fs::copy(spool.join(name), copy.path().join(name)).ok()?;
+        }
+        let db = Connection::open(copy.path().join("spool.db")).ok()?;
+        let count = "SELECT count(*) FROM delivery";
+        db.query_row(count, [], |row| row.get(0)).ok()
+    })
 }
 
 const FULL: &str = "spool: no room on its disk, which has ";

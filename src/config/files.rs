@@ -2,10 +2,13 @@
 //!
 //! What can go wrong: a file that cannot be opened, and one that is included twice.
 
+use rustix::fs::{Mode, OFlags};
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use super::error::{ConfigError, bytes};
@@ -63,6 +66,33 @@ impl<'a> Files<'a> {
             };
         }
         None
+    }
+}
+
+/// What is in the file at `path`, of which no more than `longest` bytes are read. A pipe, a terminal or a device would keep us
+/// waiting, or never end; only the device that is always empty may stand for an empty file.
+///
+/// # Errors
+/// When it cannot be opened, is no regular file, or is longer.
+pub(super) fn read_regular(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
+    // Opening a pipe waits for somebody who writes to it, unless it is told not to.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let meta = file.metadata()?;
+    if meta.file_type().is_char_device() && meta.rdev() == rustix::fs::makedev(1, 3) {
+        return Ok(Vec::new());
+    }
+    if !meta.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut data = Vec::new();
+    file.take(longest + 1).read_to_end(&mut data)?;
+    match data.len() as u64 > longest {
+        true => Err(io::Error::other(format!(
+            "it is larger than {} MiB",
+            longest >> 20
+        ))),
+        false => Ok(data),
     }
 }
 

@@ -15,8 +15,11 @@ use super::{Failure, Streams, UNAVAILABLE, place};
 use crate::method::{Preview, PreviewLetter, preview};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use mail_parser::{Message, MessageParser, MimeHeaders};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 /// As the usage shows them.
 pub(super) const ARGUMENTS: &str =
@@ -41,7 +44,7 @@ pub(super) fn run(mut arguments: Arguments, streams: &mut Streams<'_>) -> Result
         )));
     };
     // Before root becomes the Cyrus user, who may not write here.
-    let page = html.as_deref().map(|path| (path, File::create(path)));
+    let page = html.as_deref().map(|path| (path, create(path)));
     // Templates are looked at as the daemon would; who is neither root nor the Cyrus user does his best.
     let _ = place::become_cyrus(&settings);
     complain();
@@ -152,6 +155,34 @@ fn parts(message: &Message<'_>) -> String {
     shown.join("; ")
 }
 
+/// Makes the file at `path`, or empties one that is ours. Root may be told to write where somebody else has put a link to
+/// another file, or a file of his own: neither is written to.
+fn create(path: &str) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut new = File::options();
+    new.write(true).create_new(true).custom_flags(flags);
+    match new.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => return other,
+    }
+    let refused = |why: &str| io::Error::other(format!("{why}; remove it, or name another file"));
+    let file = match File::options().write(true).custom_flags(flags).open(path) {
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return Err(refused("it is a symbolic link"));
+        }
+        other => other?,
+    };
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(refused("it is not a regular file"));
+    }
+    if meta.uid() != rustix::process::geteuid().as_raw() || meta.nlink() != 1 {
+        return Err(refused("it belongs to somebody else, or has another name"));
+    }
+    file.set_len(0)?;
+    Ok(file)
+}
+
 fn write_page(path: &str, page: io::Result<File>, message: &[u8]) -> Result<(), Failure> {
     let told = |error: io::Error| failed(&format!("{path}: {error}"));
     let mut page = page.map_err(told)?;
@@ -172,6 +203,34 @@ fn html_part(message: &Message<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_written_to_no_file_of_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        let (victim, page) = (path("victim"), path("page"));
+        std::fs::write(&victim, "precious").unwrap();
+        let why = |path: &str| create(path).err().unwrap().to_string();
+        std::os::unix::fs::symlink(&victim, path("link")).unwrap();
+        assert!(why(&path("link")).starts_with("it is a symbolic link"));
+        std::os::unix::fs::symlink(path("nothing"), path("dangling")).unwrap();
+        assert!(why(&path("dangling")).starts_with("it is a symbolic link"));
+        assert!(!dir.path().join("nothing").exists());
+        std::fs::hard_link(&victim, path("second name")).unwrap();
+        assert!(why(&path("second name")).starts_with("it belongs to somebody else"));
+        assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+        create(&page).unwrap().write_all(b"long text").unwrap();
+        create(&page).unwrap().write_all(b"short").unwrap();
+        assert_eq!(
+            std::fs::read(&page).unwrap(),
+            b"short",
+            "our own may be written again"
+        );
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&page, Some(1), None).unwrap();
+            assert!(why(&page).starts_with("it belongs to somebody else"));
+        }
+    }
 
     #[test]
     fn encoded_words_are_read() {

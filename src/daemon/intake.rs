@@ -474,7 +474,7 @@ impl Intake {
     }
 }
 
-/// Whose notification it is; class `EVENT` has that in the event.
+/// Whose notification it is; class `EVENT` has that in the event, and only its front is looked at here.
 fn user(notification: &Notification) -> Option<Vec<u8>> {
     if !notification.user.is_empty() {
         return Some(notification.user.clone());

@@ -106,6 +106,7 @@ fn write(monitor: &Monitor, counts: &Value, is_last: bool) -> io::Result<()> {
         .truncate(true)
         .write(true)
         .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
         .open(&new)?;
     file.write_all(format!("{counts}\n").as_bytes())?; // in one piece: this is in the way of a hand-over
     fs::rename(new, folder.join(STATS))

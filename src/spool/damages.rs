@@ -198,6 +198,27 @@ fn a_file_without_its_head_or_the_root_of_its_table() {
     });
 }
 
+/// The first pages are in the log, too, as long as there is one.
+#[test]
+fn a_file_without_its_head_has_no_log() {
+    for (at, bytes) in [(0, 64), (0, PAGE), (PAGE, PAGE)] {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("s");
+        let before = example(&folder);
+        sql(&folder, "PRAGMA wal_checkpoint(TRUNCATE)");
+        fs::remove_file(log(&folder)).unwrap();
+        overwrite(&file(&folder), at, &GARBAGE[..bytes as usize]);
+        let spool = Spool::open(&folder).unwrap();
+        let _ = spool.claim("a", now(), 9999);
+        spool.replace_corrupt();
+        drop(spool);
+        let after = rows(&folder);
+        assert_eq!(before.len(), after.len(), "{at}");
+        assert!(after.iter().all(|(id, (row, _))| before[id].0 == *row));
+        assert_eq!(asides(&folder).len(), 1);
+    }
+}
+
 #[test]
 fn a_file_of_zeros_or_text() {
     // The log has what came last.

@@ -215,9 +215,9 @@ fn without_masters_descriptors_it_does_not_begin() {
 #[test]
 fn on_a_terminal_its_own_log_lines_go_there() {
     // script(1) is part of every Debian; it gives the program a terminal.
-    let call = format!("{} -m", env!("CARGO_BIN_EXE_notifyd"));
+    let call = concat!("'", env!("CARGO_BIN_EXE_notifyd"), "' -m");
     let output = Command::new("script")
-        .args(["-qec", &call, "/dev/null"])
+        .args(["-qec", call, "/dev/null"])
         .env_remove("CYRUS_SERVICE")
         .stdin(Stdio::null())
         .output()

@@ -100,7 +100,7 @@ fn the_successor_delivers_what_was_left() {
 fn sigusr1_switches_debug_lines_on_and_off() {
     let alone = Alone::start();
     // A message file that is not there is worth no more than a debug line.
-    let gone = "the staged message /no/such/file has gone already";
+    let gone = "/no/such/file is not in a staging folder: not kept";
     let mut sent = 0;
     let mut told = || {
         let before = alone.count(gone);

@@ -357,7 +357,7 @@ fn only_what_is_important_enough_is_logged() {
     alone.signal(Signal::HUP);
     alone.wait_line("SIGHUP: the configuration was read again");
     alone.send(&external("alice").fname("/no/such/file"));
-    alone.wait_line("the staged message /no/such/file has gone already");
+    alone.wait_line("/no/such/file is not in a staging folder: not kept");
 }
 
 #[test]

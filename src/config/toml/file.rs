@@ -4,9 +4,9 @@
 //! `notifyd_config` an absent [`DEFAULT_FILE`] is normal.
 
 use super::{Config, Known, Problem};
+use crate::config::files::read_regular;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ impl Own {
             PathBuf::from([prefix, path.as_os_str()].into_iter().collect::<OsString>())
         });
         for path in prefixed.iter().map(PathBuf::as_path).chain([path]) {
-            match read(path) {
+            match read_regular(path, LONGEST) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Own::unread(path, &error.to_string()),
                 Ok(bytes) => return Own::parse(path, &bytes, methods),
@@ -92,20 +92,5 @@ impl Own {
         self.problems
             .iter()
             .map(move |problem| format!("{file}: {problem}"))
-    }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Before it is opened: a pipe would hold us up for ever.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(LONGEST + 1)
-        .read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > LONGEST {
-        true => Err(io::Error::other("it is larger than 1 MiB")),
-        false => Ok(bytes),
     }
 }

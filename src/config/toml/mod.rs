@@ -190,16 +190,17 @@ fn read_methods<'t>(
     for (key, value) in table {
         let name = key.get_ref().to_string();
         if !names.contains(&name.as_str()) {
-            let what = match known.iter().any(|method| method.name == name) {
-                true => {
-                    format!("[method.{name}]: this method is done at once and has nothing to set")
+            problems.add_with(key.span(), || {
+                match known.iter().any(|method| method.name == name) {
+                    true => format!(
+                        "[method.{name}]: this method is done at once and has nothing to set"
+                    ),
+                    false => format!(
+                        "[method.{name}]: there is no such method; {}",
+                        reader::hint(&name, &names)
+                    ),
                 }
-                false => format!(
-                    "[method.{name}]: there is no such method; {}",
-                    reader::hint(&name, &names)
-                ),
-            };
-            problems.add(key.span(), what);
+            });
             continue;
         }
         let span = value.span();

@@ -5,6 +5,7 @@
 use super::Problem;
 use super::form::Form;
 use super::keys::{KEYS, Key};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue, Error};
 
@@ -22,21 +23,32 @@ pub(super) struct Problems<'t> {
     /// Where the syntax is broken.
     broken: Vec<Range<usize>>,
     found: Vec<(usize, String)>,
+    /// How many were found when there were [`MOST`] already, and where the first of them lies.
+    more: usize,
+    more_at: usize,
+    /// Where lines begin.
+    lines: Vec<usize>,
 }
+
+/// Most mistakes that are told one by one; a file with as many is no notifyd.toml.
+const MOST: usize = 50;
 
 impl<'t> Problems<'t> {
     /// Begins with the syntax errors of `text`. One mistake may lead to several; one for each line is enough.
     pub(super) fn new(text: &'t str, errors: &[Error]) -> Problems<'t> {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let mut problems = Problems {
             text,
             broken: Vec::new(),
             found: Vec::new(),
+            more: 0,
+            more_at: usize::MAX,
+            lines: ends.map(|(at, _)| at + 1).collect(),
         };
-        let mut lines = Vec::new();
+        let mut lines = BTreeSet::new();
         for error in errors {
             let span = error.span().unwrap_or_default();
-            if !lines.contains(&problems.line(span.start)) {
-                lines.push(problems.line(span.start));
+            if lines.insert(problems.line(span.start)) {
                 problems.add(
                     span.clone(),
                     syntax(error.message(), text.get(span.clone())),
@@ -49,8 +61,18 @@ impl<'t> Problems<'t> {
 
     /// Adds one that lies at `span`. It stays one line, whatever a quoted key holds.
     pub(super) fn add(&mut self, span: Range<usize>, what: String) {
+        self.add_with(span, || what);
+    }
+
+    /// The same, with words that are only made when they are told.
+    pub(super) fn add_with(&mut self, span: Range<usize>, what: impl FnOnce() -> String) {
+        if self.found.len() >= MOST {
+            self.more += 1;
+            self.more_at = self.more_at.min(span.start);
+            return;
+        }
         self.found
-            .push((span.start, what.replace(char::is_control, "?")));
+            .push((span.start, what().replace(char::is_control, "?")));
     }
 
     fn is_broken(&self, span: Range<usize>) -> bool {
@@ -60,18 +82,17 @@ impl<'t> Problems<'t> {
     }
 
     fn line(&self, at: usize) -> usize {
-        let before = self
-            .text
-            .as_bytes()
-            .get(..at)
-            .unwrap_or(self.text.as_bytes());
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        let at = at.min(self.text.len());
+        1 + self.lines.partition_point(|&begin| begin <= at)
     }
 
     /// All of them, in the order of the file.
     pub(super) fn into_sorted(mut self) -> Vec<Problem> {
         self.found.sort_by_key(|(at, _)| *at);
-        let found = std::mem::take(&mut self.found);
+        let mut found = std::mem::take(&mut self.found);
+        if self.more > 0 {
+            found.push((self.more_at, format!("and {} more mistakes", self.more)));
+        }
         found
             .into_iter()
             .map(|(at, what)| Problem {
@@ -158,18 +179,19 @@ impl<'p, 't> Reader<'p, 't> {
     pub(super) fn end(self, names: &[&'static str]) {
         for (key, value) in &self.table {
             let name = key.get_ref();
-            let what = if names.is_empty() {
-                format!(
-                    "[{}] {name}: there is no such key; {}",
-                    self.name,
-                    key_hint(name, &self.asked)
-                )
-            } else if value.get_ref().is_table() {
-                format!("[{name}]: there is no such table; {}", hint(name, names))
-            } else {
-                format!("{name} stands in no table; {}", key_hint(name, &[]))
-            };
-            self.problems.add(key.span(), what);
+            self.problems.add_with(key.span(), || {
+                if names.is_empty() {
+                    format!(
+                        "[{}] {name}: there is no such key; {}",
+                        self.name,
+                        key_hint(name, &self.asked)
+                    )
+                } else if value.get_ref().is_table() {
+                    format!("[{name}]: there is no such table; {}", hint(name, names))
+                } else {
+                    format!("{name} stands in no table; {}", key_hint(name, &[]))
+                }
+            });
         }
     }
 }

@@ -429,3 +429,34 @@ fn a_file_that_was_named_must_be_there() {
         Limit(7)
     );
 }
+
+/// As many mistakes as a file of the largest size holds: the first ones are told, the rest is counted.
+#[test]
+fn there_is_an_end_of_mistakes() {
+    let tables: String = (0..100_000).map(|n| format!("[t{n}]\n")).collect();
+    let keys: String = (0..100_000).map(|n| format!("k{n}=1\n")).collect();
+    for (text, first, more) in [
+        (tables.clone(), "[t", 99_951),
+        (format!("[spool]\n{keys}"), "[spool] k", 99_950),
+        (
+            format!("max_row = 1\n{tables}"),
+            "max_row stands in no table",
+            99_951,
+        ),
+        (tables.replace("[t", "[method.t"), "[method.t", 99_950),
+    ] {
+        let (_, problems) = Config::read(&text, METHODS);
+        assert_eq!(problems.len(), 51);
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.what.starts_with(first))
+        );
+        let last = &problems[50].what;
+        let count: String = last.chars().filter(char::is_ascii_digit).collect();
+        assert!(last.ends_with("more mistakes"), "{last}");
+        assert!(count.parse::<i32>().unwrap().abs_diff(more) <= 1, "{last}");
+    }
+    let broken = "= 1\n".repeat(100_000);
+    assert_eq!(Config::read(&broken, METHODS).1.len(), 51);
+}

@@ -7,6 +7,9 @@ use nix::unistd::User;
 use toml::Spanned;
 use toml::de::DeValue;
 
+/// Most users: each may be asked of a directory server.
+const MOST: usize = 1000;
+
 /// Users, as their ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Users(Vec<(String, u32)>);
@@ -30,6 +33,10 @@ impl Form for Users {
             );
             return None;
         };
+        if array.len() > MOST {
+            complain(value.span(), format!("more than {MOST} users"));
+            return None;
+        }
         let mut users = Vec::new();
         for value in array {
             match user(value.get_ref()) {

@@ -139,7 +139,6 @@ fn read_pages(
         }
         (_, table) => reading.tree(table.map_or(ROOT, |(root, _)| root), DEPTH)?,
     }
-    reading.lost.pages += u64::from(head.is_none());
     // Among pages that may be unused, what belongs together is not certain.
     reading.pages.is_certain &= head.is_some();
     if reading.lost.pages > 0 {

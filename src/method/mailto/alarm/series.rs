@@ -41,7 +41,7 @@ pub(in super::super) fn hold_back(office: &Office, delivery: &Delivery) -> Optio
     }
     let zone = office.time_zone(text(&event, Param::UserId).as_bytes());
     let zone = zone.unwrap_or(TimeZone::UTC);
-    let this = Instance::read(&event, delivery.received, &zone)?;
+    let this = Instance::read(&event, delivery, &zone)?;
     let key = key(&event);
     let decided = office.ledger.change(spool::now(), |entries| {
         let known = decoded(&entries.get(&key)?.unwrap_or_default());
@@ -89,11 +89,13 @@ struct Instance {
     /// Whether it ended before its alarm came.
     over: bool,
     trigger: Trigger,
+    /// Whether this is not the first attempt.
+    again: bool,
 }
 
 impl Instance {
     /// Days and what floats are meant in `zone`.
-    fn read(event: &Event<'_>, received: SystemTime, zone: &TimeZone) -> Option<Instance> {
+    fn read(event: &Event<'_>, delivery: &Delivery, zone: &TimeZone) -> Option<Instance> {
         let appointment = read(event);
         let second = |moment: &Moment| seconds(moment, zone).map(Timestamp::as_second);
         let start = second(appointment.start.as_ref()?)?;
@@ -106,12 +108,13 @@ impl Instance {
             (true, true) => Trigger::Either,
         };
         let due = clocks.read(event, Param::AlarmTime).as_ref().and_then(instant);
-        let came = Timestamp::try_from(received).ok()?;
+        let came = Timestamp::try_from(delivery.received).ok()?;
         let now = due.map_or(came, |due| due.max(came)).as_second();
         Some(Instance {
             start,
             over: end.map_or(start, |end| end.max(start)) < now,
             trigger,
+            again: delivery.begun > 1,
         })
     }
 }
@@ -154,11 +157,12 @@ fn decide(known: &[Known], this: Instance) -> (Verdict, Vec<Known>) {
     let mut then = known.to_vec();
     let sent = |one: &&Known| one.state == State::Sent;
     if let Some(same) = then.iter_mut().find(|one| one.start == this.start) {
-        // Another attempt, or the same once more.
+        // Another attempt, or the same once more, which is known as such later on.
         if same.state != State::Waits {
             return (Verdict::Send, then);
         }
-        if known.iter().any(|one| sent(&one)) {
+        // The same once more needs not wait beside the first.
+        if !this.again || known.iter().any(|one| sent(&one)) {
             return (Verdict::Skip, then);
         }
         same.state = State::SentOver;
@@ -232,6 +236,7 @@ mod tests {
             start,
             over,
             trigger,
+            again: false,
         }
     }
 
@@ -249,7 +254,11 @@ mod tests {
             }
         }
         for alarm in waiting {
-            let (verdict, then) = decide(&known, alarm);
+            let again = Instance {
+                again: true,
+                ..alarm
+            };
+            let (verdict, then) = decide(&known, again);
             known = then;
             assert_ne!(verdict, Verdict::Wait, "nobody waits twice");
             if verdict == Verdict::Send {
@@ -280,6 +289,13 @@ mod tests {
                 assert_eq!(sent(&[at(1, over, trigger)]), [1]);
             }
         }
+    }
+
+    #[test]
+    fn the_same_once_more_is_no_reason_to_send_what_is_over() {
+        let over = at(1, true, Trigger::Absolute);
+        assert_eq!(sent(&[over, over, at(8, false, Trigger::Absolute)]), [8]);
+        assert_eq!(sent(&[over, over]), [1]);
     }
 
     #[test]

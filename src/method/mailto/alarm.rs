@@ -18,7 +18,9 @@ use super::when::{appointment, mailbox, mailbox_of, parts_or_null};
 use crate::config::toml::Recipients;
 use crate::event::{Event, Param};
 use crate::mail::address::Address;
-use crate::mail::calendar::{self, Moment, Person, one_line, parameter_text, status, unescape, unquoted, write, zone};
+use crate::mail::calendar::{
+    self, Moment, Person, one_line, parameter_text, status, unescape, unquoted, write, zone,
+};
 use crate::mail::mime::Part;
 use crate::system::syslog::printable;
 use jiff::Timestamp;
@@ -114,7 +116,10 @@ fn recipients(
 ) -> Result<Vec<Address>, Composed> {
     let own = office.user(user).filter(|_| !user.is_empty());
     let declined = declined(office, event);
-    if own.as_ref().is_some_and(|own| declined.contains(&own.key().to_lowercase())) {
+    if own
+        .as_ref()
+        .is_some_and(|own| declined.contains(&own.key().to_lowercase()))
+    {
         return Err(Composed::Nothing("the user has declined the event".into()));
     }
     let mut all: Vec<Address> = Vec::new();
@@ -147,7 +152,9 @@ fn recipients(
         ));
     }
     if all.is_empty() && not_coming > 0 {
-        return Err(Composed::Nothing("its recipients have declined the event".into()));
+        return Err(Composed::Nothing(
+            "its recipients have declined the event".into(),
+        ));
     }
     match (all.is_empty(), own) {
         (false, _) => Ok(all),

@@ -154,7 +154,11 @@ impl Guard {
             let is_new = begun <= 1 || known == Some(ended(begun - 1, true));
             // After one that vanished this one cannot say what became of it.
             if is_new || known == Some(ended(begun - 1, false)) {
-                entries.put(&delivery_key(id), &ended(begun, is_new), self.until(entries))?;
+                entries.put(
+                    &delivery_key(id),
+                    &ended(begun, is_new),
+                    self.until(entries),
+                )?;
             }
             Ok(())
         });

@@ -10,7 +10,7 @@ use super::mail::{Composed, Mail, Once};
 use super::notice::{self, digest, server};
 use super::office::Office;
 use super::repeats::dates;
-use super::when::{appointment, out_of_utc, mailbox, mailbox_of, name_and_email, parts};
+use super::when::{appointment, mailbox, mailbox_of, name_and_email, out_of_utc, parts};
 use crate::event::{Event, Param};
 use crate::mail::Message;
 use crate::mail::address::{Address, Mailbox};

@@ -4,8 +4,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::desk::compose;
 use super::super::{Context, Delivery};
+use super::desk::compose;
 use super::mail::{Composed, Mail};
 use super::office::Office;
 use crate::config::Settings;

@@ -73,7 +73,11 @@ impl Limits {
     }
 
     /// The key of the bucket of a user's mails; none when there is no such limit, or the mails are not the user's.
-    pub(super) fn owner_key(&self, mailboxes: &Mailboxes, account: &Account<'_>) -> Option<Vec<u8>> {
+    pub(super) fn owner_key(
+        &self,
+        mailboxes: &Mailboxes,
+        account: &Account<'_>,
+    ) -> Option<Vec<u8>> {
         let owned = match account.kind {
             Occasion::Sieve | Occasion::Alarm | Occasion::Imip => !account.user.is_empty(),
             Occasion::Quota | Occasion::NewMail | Occasion::SignIn => false,

@@ -207,13 +207,7 @@ fn reached(percentages: &[u8], percent: u64) -> Option<u8> {
 }
 
 /// Whether `threshold` is higher than what is known. A lower one is noted.
-fn rises(
-    office: &Office,
-    quota: &Quota,
-    usage: Usage,
-    threshold: u8,
-    notes: &mut Notes,
-) -> bool {
+fn rises(office: &Office, quota: &Quota, usage: Usage, threshold: u8, notes: &mut Notes) -> bool {
     let key = quota.key(usage.resource);
     let known = office.recall(&key, notes);
     let known = known.and_then(|value| value.first().copied()).unwrap_or(0);

@@ -255,8 +255,14 @@ fn composing_counts_in_the_time_limit() {
     let deliver = |limit| stage.mailto.deliver(&delivery, limit, &cancel);
     assert!(matches!(deliver(Duration::ZERO), Outcome::Temporary(why) if why.contains("compose")));
     assert_eq!(stage.count(), 0);
-    assert!(matches!(deliver(Duration::from_secs(60)), Outcome::Delivered(_)));
+    assert!(matches!(
+        deliver(Duration::from_secs(60)),
+        Outcome::Delivered(_)
+    ));
     cancel.raise();
-    assert!(matches!(deliver(Duration::from_secs(60)), Outcome::Temporary(_)));
+    assert!(matches!(
+        deliver(Duration::from_secs(60)),
+        Outcome::Temporary(_)
+    ));
     assert_eq!(stage.count(), 1);
 }

@@ -282,7 +282,13 @@ fn others() -> Vec<Group> {
             )
         }),
         alone("imip: time zones that nobody knows", move |n| {
-            let one = |n: usize| format!("EXDATE;TZID=/a/b/c{}/d e f/g:20261122T{:06}", n % 300, n % 240_000);
+            let one = |n: usize| {
+                format!(
+                    "EXDATE;TZID=/a/b/c{}/d e f/g:20261122T{:06}",
+                    n % 300,
+                    n % 240_000
+                )
+            };
             let lines = many(n / 45, one).join("\r\n");
             invitation(&format!("RRULE:FREQ=DAILY\r\n{lines}"))
         }),
@@ -297,11 +303,15 @@ fn others() -> Vec<Group> {
             invitation(&many(n / 250, one).join("\r\n"))
         }),
         alone("html: tags and links", move |n| {
-            let html = "<p><a href='https://a.example/?a=b'>a<br></b>&amp;&nbsp;<ul><li>x</a><!-- -->".repeat(n / 90);
+            let html =
+                "<p><a href='https://a.example/?a=b'>a<br></b>&amp;&nbsp;<ul><li>x</a><!-- -->"
+                    .repeat(n / 90);
             alarm(json!({ "description": html }))
         }),
         alone("html: what is not closed", move |n| {
-            alarm(json!({ "description": format!("<b>{}", "<style><a href=\"<!--&#&a</x <a href=".repeat(n / 36)) }))
+            alarm(
+                json!({ "description": format!("<b>{}", "<style><a href=\"<!--&#&a</x <a href=".repeat(n / 36)) }),
+            )
         }),
         alone("imip: parameters", move |n| {
             invitation(&format!(

@@ -45,7 +45,9 @@ impl Progress {
             warn!("ledger: {error}");
             None
         });
-        found.and_then(|bytes| Progress::decode(&bytes)).unwrap_or_default()
+        found
+            .and_then(|bytes| Progress::decode(&bytes))
+            .unwrap_or_default()
     }
 
     /// Remembers it.

@@ -123,12 +123,11 @@ fn no_user_is_nothing_to_do() {
         notification: notification(b"EVENT", b"", b"", b"", b"{}"),
         message_file: std::path::PathBuf::new(),
     };
-    let outcome =
-        Zephyr {
-            realm: Vec::new(),
-            ledger: Arc::new(Ledger::in_memory().unwrap()),
-        }
-        .deliver(&delivery, KIND.timeout, &Cancel::new().unwrap());
+    let outcome = Zephyr {
+        realm: Vec::new(),
+        ledger: Arc::new(Ledger::in_memory().unwrap()),
+    }
+    .deliver(&delivery, KIND.timeout, &Cancel::new().unwrap());
     assert_eq!(
         outcome,
         Outcome::Discarded("no recipient: the notification names no user".into())

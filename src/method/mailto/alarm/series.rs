@@ -14,8 +14,8 @@
 use super::{Clocks, instant, read, text};
 use crate::event::{Event, Param};
 use crate::mail::calendar::Moment;
-use crate::method::Outcome;
 use crate::method::Delivery;
+use crate::method::Outcome;
 use crate::method::mailto::notice::{digest, until};
 use crate::method::mailto::office::Office;
 use crate::spool;
@@ -107,7 +107,10 @@ impl Instance {
             (true, false) => Trigger::Absolute,
             (true, true) => Trigger::Either,
         };
-        let due = clocks.read(event, Param::AlarmTime).as_ref().and_then(instant);
+        let due = clocks
+            .read(event, Param::AlarmTime)
+            .as_ref()
+            .and_then(instant);
         let came = Timestamp::try_from(delivery.received).ok()?;
         let now = due.map_or(came, |due| due.max(came)).as_second();
         Some(Instance {
@@ -279,7 +282,10 @@ mod tests {
         assert_eq!(sent(&flood(579, Trigger::Absolute)), [579]);
         // All are over: the user wanted it all the same.
         assert_eq!(sent(&flood(1_000, Trigger::Absolute)).len(), 1);
-        assert_eq!(sent(&flood(100, Trigger::Either)), [100, 101, 102, 103, 104]);
+        assert_eq!(
+            sent(&flood(100, Trigger::Either)),
+            [100, 101, 102, 103, 104]
+        );
     }
 
     #[test]

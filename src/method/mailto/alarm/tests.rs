@@ -218,17 +218,42 @@ fn who_has_declined_is_not_reminded() {
     };
     let both = r#""mailto:alice@cyr.test","mailto:bob@cyr.test""#;
     none(of("", both, r#""DECLINED","ACCEPTED""#), "the user");
-    none(of(r#""mailto:bob@cyr.test""#, both, r#""declined","""#), "the user");
-    none(of("", r#""MAILTO:Alice@CYR.test""#, r#""Declined""#), "the user");
-    assert_eq!(to(of("", both, r#""ACCEPTED","DECLINED""#)), ["alice@cyr.test"]);
+    none(
+        of(r#""mailto:bob@cyr.test""#, both, r#""declined","""#),
+        "the user",
+    );
+    none(
+        of("", r#""MAILTO:Alice@CYR.test""#, r#""Declined""#),
+        "the user",
+    );
+    assert_eq!(
+        to(of("", both, r#""ACCEPTED","DECLINED""#)),
+        ["alice@cyr.test"]
+    );
     assert_eq!(to(of("", both, r#""TENTATIVE","""#)), ["alice@cyr.test"]);
-    assert_eq!(to(of("", r#""mailto:alice@elsewhere.example""#, r#""DECLINED""#)), ["alice@cyr.test"]);
+    assert_eq!(
+        to(of(
+            "",
+            r#""mailto:alice@elsewhere.example""#,
+            r#""DECLINED""#
+        )),
+        ["alice@cyr.test"]
+    );
     // Twice there, and coming once.
     let twice = r#""mailto:alice@cyr.test","alice@cyr.test""#;
-    assert_eq!(to(of("", twice, r#""DECLINED","ACCEPTED""#)), ["alice@cyr.test"]);
+    assert_eq!(
+        to(of("", twice, r#""DECLINED","ACCEPTED""#)),
+        ["alice@cyr.test"]
+    );
     // Others who have declined are left out, and the user does not get it in their place.
-    assert_eq!(to(of(both, both, r#""ACCEPTED","DECLINED""#)), ["alice@cyr.test"]);
-    none(of(r#""mailto:bob@cyr.test""#, both, r#""ACCEPTED","DECLINED""#), "recipients");
+    assert_eq!(
+        to(of(both, both, r#""ACCEPTED","DECLINED""#)),
+        ["alice@cyr.test"]
+    );
+    none(
+        of(r#""mailto:bob@cyr.test""#, both, r#""ACCEPTED","DECLINED""#),
+        "recipients",
+    );
 }
 
 #[test]
@@ -420,8 +445,18 @@ fn an_alarm_in_a_zone_of_windows_is_late_when_it_is() {
     assert_eq!(mail.wanted, Some(due));
     assert_eq!(mail.until, Some(due + Duration::from_secs(7200)));
     let parts = parts_of(&mail);
-    assert!(parts.iter().any(|part| part.2.contains("comes 10 minutes late")));
-    assert!(parts.last().unwrap().2.contains("DTSTART:20261122T180112Z\r\n"));
+    assert!(
+        parts
+            .iter()
+            .any(|part| part.2.contains("comes 10 minutes late"))
+    );
+    assert!(
+        parts
+            .last()
+            .unwrap()
+            .2
+            .contains("DTSTART:20261122T180112Z\r\n")
+    );
 }
 
 #[test]
@@ -469,7 +504,11 @@ fn what_all_recipients_get_is_there_once() {
     let list: Vec<String> = (0..50)
         .map(|n| format!(r#""mailto:r{n}@example.org""#))
         .collect();
-    let list = format!(r#","alarmRecipients":[{}],"description":"{}""#, list.join(","), "x ".repeat(5000));
+    let list = format!(
+        r#","alarmRecipients":[{}],"description":"{}""#,
+        list.join(","),
+        "x ".repeat(5000)
+    );
     let desk = desk(|_| {});
     let mails = mails(compose(&desk.office, &alarm(&list)));
     assert_eq!(mails.len(), 50);
@@ -481,7 +520,8 @@ fn what_all_recipients_get_is_there_once() {
         let id = field(mail, "Message-ID");
         let rest = |mail: &Mail, id: &str, to: &str| {
             let text = String::from_utf8(mail.message.to_bytes()).unwrap();
-            text.replace(id, "ID").replace(&format!("To: {to}"), "To: TO")
+            text.replace(id, "ID")
+                .replace(&format!("To: {to}"), "To: TO")
         };
         let first = rest(&mails[0], &field(&mails[0], "Message-ID"), "r0@example.org");
         assert_eq!(rest(mail, &id, &format!("r{n}@example.org")), first);
@@ -496,5 +536,8 @@ fn what_is_left_out_is_noted() {
     let mut notes = Notes::default();
     super::compose(&desk.office, &alarm(list), &mut notes);
     assert_eq!(notes.warnings.len(), 1);
-    assert!(notes.warnings[0].contains("1 of its recipients left out: urn:x"), "{notes:?}");
+    assert!(
+        notes.warnings[0].contains("1 of its recipients left out: urn:x"),
+        "{notes:?}"
+    );
 }

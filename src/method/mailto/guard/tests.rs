@@ -402,7 +402,10 @@ fn nothing_is_made_of_what_has_to_wait() {
     assert!(!waits(NOW + 1, attempt(1, 2)), "it counts already");
     assert!(!waits(NOW + 1, attempt(3, 9)), "attempts vanished");
     assert!(waits(NOW + 1, attempt(3, 4)));
-    assert!(!waits(NOW - HOUR, attempt(3, 5)), "a clock that was set back");
+    assert!(
+        !waits(NOW - HOUR, attempt(3, 5)),
+        "a clock that was set back"
+    );
     assert_eq!(admit(&guard, NOW + HOUR, 3, 5, &mail), [Standing::Go]);
 }
 

@@ -11,14 +11,28 @@ use serde_json::{Map, Value};
 const NAMES: [(&str, &[&str]); 8] = [
     (
         "time",
-        &["start", "timeZone", "duration", "showWithoutTime", "due", "endTimeZone"],
+        &[
+            "start",
+            "timeZone",
+            "duration",
+            "showWithoutTime",
+            "due",
+            "endTimeZone",
+        ],
     ),
     ("place", &["locations", "location", "mainLocationId"]),
     ("title", &["title"]),
     ("description", &["description"]),
     ("people", &["participants"]),
     ("link", &["virtualLocations", "links"]),
-    ("series", &["recurrenceRule", "recurrenceRules", "excludedRecurrenceRules"]),
+    (
+        "series",
+        &[
+            "recurrenceRule",
+            "recurrenceRules",
+            "excludedRecurrenceRules",
+        ],
+    ),
     ("dates", &["recurrenceOverrides"]),
 ];
 
@@ -41,7 +55,10 @@ impl Changes {
             return Changes::default();
         };
         let changed = match instance {
-            None => patch.iter().map(|(path, value)| (path.as_str(), value)).collect(),
+            None => patch
+                .iter()
+                .map(|(path, value)| (path.as_str(), value))
+                .collect(),
             Some(instance) => of_instance(patch, instance),
         };
         let is_changed = |names: &[&str]| {
@@ -126,21 +143,48 @@ mod tests {
     fn what_people_talk_about_has_a_name() {
         let old = || json!({"start": "2027-03-01T10:00:00", "timeZone": "Europe/Berlin", "duration": "PT90M"});
         for (patch, what) in [
-            (json!({"sequence": 1, "updated": "2027-01-01T00:00:00Z"}), &[][..]),
-            (json!({"start": "2027-03-01T11:00:00", "sequence": 1}), &["time"]),
-            (json!({"duration": "PT1H", "title": "x"}), &["time", "title"]),
-            (json!({"locations/1/name": "x", "description": null}), &["place", "description"]),
+            (
+                json!({"sequence": 1, "updated": "2027-01-01T00:00:00Z"}),
+                &[][..],
+            ),
+            (
+                json!({"start": "2027-03-01T11:00:00", "sequence": 1}),
+                &["time"],
+            ),
+            (
+                json!({"duration": "PT1H", "title": "x"}),
+                &["time", "title"],
+            ),
+            (
+                json!({"locations/1/name": "x", "description": null}),
+                &["place", "description"],
+            ),
             (json!({"participants/a": null}), &["people"]),
             (json!({"participants/a": {"name": "x"}}), &["people"]),
-            (json!({"participants/a/participationStatus": "accepted"}), &[]),
+            (
+                json!({"participants/a/participationStatus": "accepted"}),
+                &[],
+            ),
             (json!({"virtualLocations": null}), &["link"]),
-            (json!({"recurrenceRule/until": "2027-04-01T00:00:00"}), &["series"]),
-            (json!({"recurrenceOverrides/2027-03-15T10:00:00": {"excluded": true}}), &["dates"]),
-            (json!({"recurrenceOverrides/2027-03-15T10:00:00/start": "2027-03-15T11:00:00"}), &["dates"]),
+            (
+                json!({"recurrenceRule/until": "2027-04-01T00:00:00"}),
+                &["series"],
+            ),
+            (
+                json!({"recurrenceOverrides/2027-03-15T10:00:00": {"excluded": true}}),
+                &["dates"],
+            ),
+            (
+                json!({"recurrenceOverrides/2027-03-15T10:00:00/start": "2027-03-15T11:00:00"}),
+                &["dates"],
+            ),
         ] {
             assert_eq!(read(old(), patch.clone()).what, what, "{patch}");
         }
-        assert_eq!(read(Value::Null, json!({"start": "2027-03-01T11:00:00"})), Changes::default());
+        assert_eq!(
+            read(Value::Null, json!({"start": "2027-03-01T11:00:00"})),
+            Changes::default()
+        );
         assert_eq!(read(old(), Value::Null), Changes::default());
         assert_eq!(read(json!([1]), json!("x")), Changes::default());
     }
@@ -152,7 +196,10 @@ mod tests {
         let clock = |moment: &Option<Moment>| moment.as_ref().unwrap().clock().to_string();
         assert_eq!(clock(&timed.start), "2027-03-01T10:00:00");
         assert_eq!(clock(&timed.end), "2027-03-01T11:30:00");
-        let days = before(json!({"start": "2027-03-01T00:00:00", "showWithoutTime": true, "duration": "P2D"})).unwrap();
+        let days = before(
+            json!({"start": "2027-03-01T00:00:00", "showWithoutTime": true, "duration": "P2D"}),
+        )
+        .unwrap();
         assert_eq!(days.end, Moment::read("20270303", None));
         assert_eq!(before(json!({"start": "soon"})), None);
         assert_eq!(before(json!({"start": 5, "duration": []})), None);

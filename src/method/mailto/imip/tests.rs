@@ -146,10 +146,19 @@ fn what_cyrus_says_of_changes_and_cancellations() {
         let cancelled = |recipient: &str| {
             let all = recorded(file, "IMIP", "METHOD:CANCEL").into_iter();
             let mut all = all.map(|delivery| read(&delivery).values(b"alice"));
-            all.find(|values| values["recipient"]["email"] == recipient).unwrap()
+            all.find(|values| values["recipient"]["email"] == recipient)
+                .unwrap()
         };
-        assert_eq!(cancelled("two@example.com")["off_the_list"], true, "{file}: for one");
-        assert_eq!(cancelled("ext@example.org")["off_the_list"], false, "{file}: for all");
+        assert_eq!(
+            cancelled("two@example.com")["off_the_list"],
+            true,
+            "{file}: for one"
+        );
+        assert_eq!(
+            cancelled("ext@example.org")["off_the_list"],
+            false,
+            "{file}: for all"
+        );
     }
 }
 
@@ -317,13 +326,28 @@ fn nobody_sends_in_the_name_that_an_email_parameter_has() {
     let message = |sender: &str| {
         json!({"recipient": "ext@example.org", "sender": sender, "ical": ical}).to_string()
     };
-    let mail = mails(compose(&desk.office, &of("IMIP", "alice", &message("urn:uuid:9")))).remove(0);
+    let mail = mails(compose(
+        &desk.office,
+        &of("IMIP", "alice", &message("urn:uuid:9")),
+    ))
+    .remove(0);
     assert_eq!(mail.sender.as_ref().unwrap().to_string(), "alice@cyr.test");
     assert_eq!(field(&mail, "From"), "alice@cyr.test");
-    let ical = ical.replace("EMAIL=boss@example.com:urn:uuid:9", "X=y:mailto:al%2Bx@cyr.test");
+    let ical = ical.replace(
+        "EMAIL=boss@example.com:urn:uuid:9",
+        "X=y:mailto:al%2Bx@cyr.test",
+    );
     let coded = json!({"recipient": "ext@example.org", "sender": "al%2Bx@cyr.test", "ical": ical});
-    let mail = mails(compose(&desk.office, &of("IMIP", "alice", &coded.to_string()))).remove(0);
-    assert_eq!(field(&mail, "From"), "Boss <al+x@cyr.test>", "as the object has it");
+    let mail = mails(compose(
+        &desk.office,
+        &of("IMIP", "alice", &coded.to_string()),
+    ))
+    .remove(0);
+    assert_eq!(
+        field(&mail, "From"),
+        "Boss <al+x@cyr.test>",
+        "as the object has it"
+    );
 }
 
 #[test]

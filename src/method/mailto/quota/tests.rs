@@ -3,8 +3,8 @@
 use super::super::desk::{Desk, desk, field, mails, of, recorded, why};
 use super::super::guard::Standing;
 use super::*;
-use crate::spool;
 use crate::config::toml::{Percentages, Text};
+use crate::spool;
 use proptest::prelude::*;
 
 fn compose(office: &Office, delivery: &Delivery) -> Composed {
@@ -50,7 +50,14 @@ fn told(desk: &Desk, delivery: &Delivery) -> Value {
         root: root(&event),
     };
     let exceeded = *event.kind() == EventKind::QuotaExceed;
-    let found = crossing(&desk.office, &quota, &usages(&event), exceeded, &mut Notes::default()).unwrap();
+    let found = crossing(
+        &desk.office,
+        &quota,
+        &usages(&event),
+        exceeded,
+        &mut Notes::default(),
+    )
+    .unwrap();
     values(&desk.office, &event, &quota, &found)
 }
 

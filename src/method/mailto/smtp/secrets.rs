@@ -100,7 +100,10 @@ mod tests {
     #[test]
     fn no_form_of_the_password_is_told() {
         for (text, told) in [
-            ("535 bad AUTH PLAIN AHVzAFpxN3jDqQ==", "535 bad AUTH PLAIN ***"),
+            (
+                "535 bad AUTH PLAIN AHVzAFpxN3jDqQ==",
+                "535 bad AUTH PLAIN ***",
+            ),
             ("535 bad AHVzAFpxN3jD... (cut)", "535 bad ***... (cut)"),
             ("535 WnE3eMOp, Zq7x\u{e9}Zq7x\u{e9}", "535 ***, ******"),
             ("250 queued as 4711", "250 queued as 4711"),

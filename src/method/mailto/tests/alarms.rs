@@ -49,7 +49,9 @@ impl Series {
 
     fn deliver(&self, delivery: &Delivery) -> Outcome {
         let limit = Duration::from_secs(60);
-        self.stage.mailto.deliver(delivery, limit, &Cancel::new().unwrap())
+        self.stage
+            .mailto
+            .deliver(delivery, limit, &Cancel::new().unwrap())
     }
 
     /// The days in April that mails were sent about.
@@ -57,7 +59,9 @@ impl Series {
         let submitted = self.stage.submitted.lock().unwrap();
         let day = |(_, message): &(Vec<String>, String)| {
             let parsed = MessageParser::default().parse(message.as_bytes()).unwrap();
-            let file = parsed.attachments().find(|part| part.attachment_name().is_some());
+            let file = parsed
+                .attachments()
+                .find(|part| part.attachment_name().is_some());
             let text = file.unwrap().text_contents().unwrap().to_owned();
             let start = text.split("DTSTART:299904").nth(1).unwrap();
             start[..2].to_owned()
@@ -99,7 +103,10 @@ fn an_absolute_alarm_of_a_series_is_one_mail_about_the_next_instance() {
     assert_eq!(series.days(), ["08"]);
     // calalarmd is started anew, and sends all of it once more.
     for delivery in &all {
-        let again = Delivery { id: delivery.id + 100, ..delivery.clone() };
+        let again = Delivery {
+            id: delivery.id + 100,
+            ..delivery.clone()
+        };
         assert!(done(&series.deliver(&again)));
     }
     assert_eq!(series.days(), ["08"]);
@@ -124,7 +131,10 @@ fn two_reminders_of_a_series_that_fall_together_are_two_mails() {
     }
     assert_eq!(series.days(), ["08", "15"]);
     for alarm in &both {
-        let again = Delivery { id: alarm.id + 100, ..alarm.clone() };
+        let again = Delivery {
+            id: alarm.id + 100,
+            ..alarm.clone()
+        };
         let before = Outcome::Delivered("the same was sent before".into());
         assert_eq!(series.deliver(&again), before);
     }

@@ -7,6 +7,7 @@ use super::{Fatal, Standing, exit};
 use crate::config::{NotifySocket, Settings};
 use crate::system::master::{self, Master};
 use crate::system::{socket, systemd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -17,6 +18,19 @@ pub(super) struct Listening {
     pub(super) master: Option<Arc<Master>>,
     /// For the log.
     pub(super) what: String,
+}
+
+impl Listening {
+    /// Whether it is a stream socket (dlist).
+    pub(super) fn is_stream(&self) -> bool {
+        socket::is_datagram(&self.socket).is_ok_and(|datagram| !datagram)
+    }
+
+    /// Whether a client, or a datagram, waits in it now.
+    pub(super) fn has_waiting_client(&self) -> bool {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
 }
 
 /// The socket that master or systemd gave us, else our own.

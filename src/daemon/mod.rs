@@ -29,6 +29,7 @@ pub mod rules;
 mod service;
 mod staged;
 mod stand_in;
+mod starts;
 mod stats;
 mod streams;
 mod suspects;

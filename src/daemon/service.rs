@@ -4,13 +4,13 @@ use super::commit::{Committer, Wired, Wiring};
 use super::dispatch::Dispatcher;
 use super::instances::Instances;
 use super::intake::Intake;
-use super::listening::listen;
+use super::listening::{Listening, listen};
 use super::metrics::http::Server;
 use super::monitor::Monitor;
 use super::own::{self, Nag, USUAL_SPOOL};
 use super::rules::Rules;
 use super::watchdog::Watchdog;
-use super::{Fatal, Standing, apply, reading, stats};
+use super::{Fatal, Standing, apply, reading, starts, stats};
 use crate::config::Settings;
 use crate::method::{self, Kind};
 use crate::spool::{Settlement, Spool, files, readers, sync};
@@ -35,6 +35,9 @@ const TERMINATE_GRACE: Duration = Duration::from_secs(5);
 /// How long another process may have the lock before that is said, and how often it is said again.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const LOCK_REMINDER: Duration = Duration::from_secs(60);
+/// How often a client waited in the socket when a spare process looked, one time after the other, before it says that the
+/// reader may hang.
+const UNSERVED: u32 = 3;
 /// How often we look whether the lock is still ours alone.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -107,9 +110,10 @@ impl Service {
         signals.watch(move |request| drop(to_us.send(Control::Signal(request))))?;
         let listening = listen(settings, standing)?;
         let folder = settings.spool();
-        let Turn::Ours(lock) = take_lock(&folder, &sender, &control)? else {
+        let Turn::Ours(lock) = take_lock(&folder, &listening, &sender, &control)? else {
             return Ok(None);
         };
+        keep_the_socket_open(&listening, &folder);
         let spool = Arc::new(Spool::open_with(&folder, own::limits(settings))?);
         let house = Arc::downgrade(&spool);
         thread("spool", move || sync::keep_house(&house))?;
@@ -290,6 +294,7 @@ impl Service {
             let _ = master.tell(State::Unavailable); // if not, master finds out when we end
         }
         if self.phase != Phase::Leaving {
+            starts::forget(self.spool.folder());
             let _ = systemd::notify("STOPPING=1"); // it sees us end anyway
         }
         self.phase = Phase::Leaving;
@@ -385,9 +390,24 @@ fn start_dispatcher(
     )
 }
 
+/// Under master, for a stream socket: when the processes before this one have died young, master must not count one
+/// death more.
+fn keep_the_socket_open(listening: &Listening, folder: &Path) {
+    let Some(master) = &listening.master else {
+        return;
+    };
+    if listening.is_stream() && starts::note(folder) {
+        warn!(
+            "the processes before this one were killed or have crashed; master is told that this one is busy, so that it does not disable the service"
+        );
+        let _ = master.tell(State::Unavailable); // if not, it counts one death more
+    }
+}
+
 /// Waits until no other process reads; signals are heard meanwhile.
 fn take_lock(
     folder: &Path,
+    listening: &Listening,
     sender: &Sender<Control>,
     control: &Receiver<Control>,
 ) -> Result<Turn, Fatal> {
@@ -407,24 +427,45 @@ fn take_lock(
         sender.send(Control::Locked(lock::wait(&path)))
     })?;
     let began = Instant::now();
-    let mut wait = LOCK_PATIENCE;
+    let mut said: Option<Instant> = None;
+    let mut unserved = 0;
     loop {
-        match control.recv_timeout(wait) {
+        match control.recv_timeout(LOCK_PATIENCE) {
             Ok(Control::Locked(lock)) => {
-                if wait == LOCK_REMINDER {
+                if said.is_some() {
                     let _ = systemd::notify("STATUS="); // it need not know
                 }
                 return Ok(Turn::Ours(Some(lock?)));
             }
             Err(RecvTimeoutError::Timeout) => {
-                say_who_reads(folder, began.elapsed());
-                wait = LOCK_REMINDER;
+                unserved = if listening.has_waiting_client() {
+                    unserved + 1
+                } else {
+                    0
+                };
+                if unserved < UNSERVED && listening.is_stream() && is_spare(folder) {
+                    continue;
+                }
+                if said.is_none_or(|then| then.elapsed() >= LOCK_REMINDER) {
+                    say_who_reads(folder, began.elapsed());
+                    said = Some(Instant::now());
+                }
             }
             Ok(Control::Signal(Request::Terminate | Request::Reload))
             | Err(RecvTimeoutError::Disconnected) => return Ok(Turn::ToldToEnd),
             Ok(_) => {}
         }
     }
+}
+
+/// Whether the reader is another process of the same master. Master keeps as many processes of a stream service as `prefork`
+/// says; one of them reads, and the others only wait.
+fn is_spare(folder: &Path) -> bool {
+    let ours = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+    let holders = readers::holders(&folder.join("lock"));
+    ours.is_some_and(|ours| ours > 1)
+        && !holders.is_empty()
+        && holders.iter().all(|holder| holder.parent() == ours)
 }
 
 /// Says who has the lock for which we wait, to the log and to systemd.

@@ -16,6 +16,17 @@ pub struct Holder {
     pub name: String,
 }
 
+impl Holder {
+    /// The number of its parent, as it is now; none for one that is not visible from here.
+    #[must_use]
+    pub fn parent(&self) -> Option<i32> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+        // The name stands in parentheses, and may hold any character.
+        let (_, rest) = stat.rsplit_once(')')?;
+        rest.split_ascii_whitespace().nth(1)?.parse().ok()
+    }
+}
+
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.pid, self.name.as_str()) {

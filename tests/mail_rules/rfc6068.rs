@@ -2,7 +2,7 @@
 
 use super::Proof::{Mails, Reads};
 use super::case::Has::{Field, Line, No, Recipients};
-use super::case::Style::Rfc5436;
+use super::case::Style::{Rfc5436, Token};
 use super::case::case;
 use super::{Rule, rule};
 use cyrus_notifyd::mail::uri::MailtoUri;
@@ -92,7 +92,8 @@ pub(super) fn rules() -> Vec<Rule> {
                 .message("\n\n").gives([Recipients(&["b@x.test"]), No("Bcc"), No("Keywords")]),
             case("b@x.test?cc=c@x.test%0D%0ABcc:eve@evil.test").gives([Recipients(&["b@x.test"]), No("Cc"), No("Bcc")]),
             case("b@x.test%0D%0ABcc:eve@evil.test").gives_nothing("the address has a control character"),
-            case("b@x.test?subject=x%0D%0Ay").gives([Line("not taken from the URI in a script of user alice: subject (a line end in it)")]),
+            // The other daemon has said as much within the last minute, about another field.
+            case("b@x.test?subject=x%0D%0Ay").style(Token).gives([Line("not taken from the URI in a script of user alice: subject (a line end in it)")]),
         ])),
         rule("RFC 6068 7", "Nobody may be made to send what he does not want to send: the fields that are denied", Reads(|| {
             for name in DENIED {

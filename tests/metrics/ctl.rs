@@ -62,7 +62,11 @@ fn counts_are_there_while_it_runs_and_after_it() {
     );
     let text = stats(&alone, &[]);
     assert!(
-        text.starts_with(concat!("notifyd does not run; the last one (", env!("CARGO_PKG_VERSION"), ", process ")),
+        text.starts_with(concat!(
+            "notifyd does not run; the last one (",
+            env!("CARGO_PKG_VERSION"),
+            ", process "
+        )),
         "{text}"
     );
     let row = |name: &str, cells: &[&str]| {

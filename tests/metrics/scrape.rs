@@ -62,7 +62,14 @@ fn each_notification_is_counted_where_it_belongs() {
         ("notifyd_delay_seconds_count{method=\"mailto\"}", 1.0),
         ("notifyd_delay_seconds_count{method=\"external\"}", 0.0),
         ("notifyd_queue{method=\"mailto\",state=\"incoming\"}", 0.0),
-        (concat!("notifyd_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1.0),
+        (
+            concat!(
+                "notifyd_build_info{version=\"",
+                env!("CARGO_PKG_VERSION"),
+                "\"}"
+            ),
+            1.0,
+        ),
         ("notifyd_degraded{reason=\"memory\"}", 0.0),
     ] {
         assert_eq!(page.value(sample), Some(value), "{sample}");

@@ -17,7 +17,8 @@ fn clock_moves(ahead: i64) -> Notifyd {
     let spool = n.path("conf/notifyd");
     let owner = std::fs::metadata(&spool).unwrap();
     let db = Connection::open(spool.join("spool.db")).unwrap();
-    let sql = "UPDATE delivery SET due = due - ?1, received = received - ?1";
+    // An id is the time at which its row was received.
+    let sql = "UPDATE delivery SET id = id - ?1, due = due - ?1, received = received - ?1";
     assert_eq!(db.execute(sql, [ahead * 1_000_000]).unwrap(), 5);
     drop(db);
     for entry in std::fs::read_dir(&spool).unwrap() {

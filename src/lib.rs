@@ -52,6 +52,14 @@
 //!   the spool counts attempts before they begin, and never counts back (`begun`).
 //! * What becomes of a recipient is one table, in `method/mailto/recipient.rs`. What is above a limit is deferred, not held,
 //!   and each kind of mail has limits of its own: scripts use up nothing of what the server has to say.
+//! * A staged message is taken only when it is certain which one it is: lmtpd before Cyrus 3.10 gives the next message the
+//!   same name. Its folder is watched, so that each message is opened while lmtpd writes it (`daemon/staged`).
+//! * Deliveries are stamped by a clock that runs on the monotonic one between two looks at the system's; when that was set,
+//!   due times move with it ([`spool`]). Age is the time in which a process ran.
+//! * New deliveries stop before the disk is full, and a file holds room, so that what is there can always be delivered.
+//!   SQLite gives up at the first damaged page; what else can be read is read by a reader of ours (`spool/db/salvage.rs`).
+//! * Master's descriptors are passed to ourselves by `SCM_RIGHTS`: the one safe way that no seccomp profile forbids.
+//! * A dlist process that follows two that died young does not seem ready to master, which would disable the service.
 //! * SMTP is lettre's connection and our transaction, because each recipient has an answer of his own. lettre cannot be
 //!   interrupted, so each connection has a thread.
 //! * A program's input is whole before the program starts ([`system::command`]): our death cuts no mail.

@@ -1,8 +1,8 @@
 //! No user can fill the spool for all others: each has a share of it, which counts when the spool is half full.
 //!
 //! Who has how much is known roughly, at a cost that does not depend on how many users there are: the housekeeper walks
-//! through the table now and then and remembers those who have much, and what came since is added. In an emptier spool
-//! nothing is counted. What it is not: an exact limit. A user may have more, until the spool is half full.
+//! through the table now and then and remembers those who have much, and what came since is added. An emptier spool is not
+//! walked through. What it is not: an exact limit. A user may have more, until the spool is half full.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

@@ -113,8 +113,8 @@ impl Service {
         let Turn::Ours(lock) = take_lock(&folder, &listening, &sender, &control)? else {
             return Ok(None);
         };
-        keep_the_socket_open(&listening, &folder);
         let spool = Arc::new(Spool::open_with(&folder, own::limits(settings))?);
+        keep_the_socket_open(&listening, &folder);
         let house = Arc::downgrade(&spool);
         thread("spool", move || sync::keep_house(&house))?;
         let monitor = Monitor::start(&spool, syslog)?;

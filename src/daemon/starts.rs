@@ -6,6 +6,7 @@
 //! is busy when those before it have died young: a process that waits costs less than a socket that is closed.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,6 +18,9 @@ const MANY: usize = 2;
 /// Writes down that a process has begun to serve. Whether those before it have died young. A file that cannot be read or
 /// written is no reason not to serve.
 pub(super) fn note(folder: &Path) -> bool {
+    if !is_ours_alone(folder) {
+        return false; // what has that name there may be somebody's link
+    }
     let path = path(folder);
     let text = fs::read_to_string(&path).unwrap_or_default();
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -28,6 +32,13 @@ pub(super) fn note(folder: &Path) -> bool {
 /// This process comes to an orderly end: those before it do not matter any more.
 pub(super) fn forget(folder: &Path) {
     let _ = fs::remove_file(path(folder)); // there may be none
+}
+
+/// Whether nobody else can put anything into the folder.
+fn is_ours_alone(folder: &Path) -> bool {
+    let ours = rustix::process::geteuid().as_raw();
+    fs::symlink_metadata(folder)
+        .is_ok_and(|meta| meta.is_dir() && meta.uid() == ours && meta.mode() & 0o022 == 0)
 }
 
 fn path(folder: &Path) -> PathBuf {
@@ -64,6 +75,20 @@ mod tests {
         assert!(!count(&text, 2000).0, "long ago");
         assert!(!count(&text, 900).0, "the clock was set back");
         assert!(!count("x\n-1\n\u{0}", 5).0);
+    }
+
+    #[test]
+    fn nothing_is_written_where_others_can_put_a_link() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "1\n").unwrap();
+        let folder = dir.path().join("spool");
+        fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(&victim, path(&folder)).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(!note(&folder));
+        assert_eq!(fs::read_to_string(victim).unwrap(), "1\n");
     }
 
     #[test]
